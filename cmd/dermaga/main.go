@@ -1,0 +1,14 @@
+// Command dermaga gives every tenant's PostgreSQL database one address:
+// postgresql://user:password@dermaga:6432/<slug>.
+//
+// Read it in this order: root.go (the commands and their exit codes),
+// settings.go and settings_table.go (every flag and environment variable,
+// declared once), assemble.go (who is joined to whom), then one file per
+// command: serve.go, dev.go, tenant.go, registry.go, version.go.
+package main
+
+import "os"
+
+func main() {
+	os.Exit(run(os.Args[1:], streams{out: os.Stdout, err: os.Stderr, env: os.LookupEnv}))
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes: a script can tell a wrong call from a failed one.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// streams is what a command sees of the world around it.
+type streams struct {
+	out, err io.Writer
+	env      func(string) (string, bool)
+}
+
+// A usageError is a call that no retry makes right.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// run executes one command line and returns its exit code. SIGINT and SIGTERM
+// cancel the command's context; a second one ends the process at once.
+func run(args []string, s streams) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		stop() // from here on a signal has its default effect again
+	}()
+
+	root := newRoot(s)
+	root.SetArgs(args)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(s.err, "dermaga: %v\n", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dermaga",
+		Short: "One PostgreSQL address for every tenant's database",
+		Long: `Dermaga is a connection broker for one-database-per-tenant PostgreSQL.
+Clients connect to postgresql://user:password@broker:6432/<slug>.`,
+		SilenceErrors: true, // run prints them
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newVersion())
+	return root
+}
+
+// noArgs refuses arguments and names the first one: most often it is a
+// mistyped command.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("unknown command or argument %q (see: %s --help)", args[0], cmd.CommandPath())}
+}
+
+// exactArgs asks for the arguments that use names.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s takes %d argument(s) %v, got %d (see: %s --help)",
+			cmd.CommandPath(), len(names), names, len(args), cmd.CommandPath())}
+	}
+}
