@@ -1,0 +1,103 @@
+package wire_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+func TestClassifyTellsWhatATextMayLeaveBehind(t *testing.T) {
+	for sql, want := range map[string]wire.Class{
+		"":                                          0,
+		"select 1":                                  0,
+		"SELECT abalance FROM t WHERE aid = 17;":    0,
+		"update t set a = 1":                        0,
+		"insert into temp values (1)":               wire.Sticks, // a table of that name: rather once too often
+		"select temp from weather":                  0,
+		"set timezone to 'utc'":                     0,
+		"SET Time Zone 'Asia/Jakarta'":              0,
+		"set session datestyle = iso":               0,
+		"set names 'utf8'":                          0,
+		`set "TimeZone" = 'utc'`:                    0,
+		"set local search_path = x":                 0,
+		"set transaction read only":                 0,
+		"set constraints all deferred":              0,
+		"set search_path = x":                       wire.Sticks,
+		"SET SESSION statement_timeout = 1":         wire.Sticks,
+		"set session characteristics as x":          wire.Sticks,
+		"set session authorization x":               wire.Sticks,
+		"set role x":                                wire.Sticks,
+		"set nusa.company = '1'":                    wire.Sticks,
+		"begin; set role x; commit":                 wire.Sticks,
+		"/* a /* b */ ; */ set role x":              wire.Sticks,
+		"-- set role x\nselect 1":                   0,
+		"select 'set role x; set_config()'":         0,
+		"select 'it''s', set_config('a','b',false)": wire.Sticks,
+		`select E'\'', set_config('a','b',false)`:   wire.Sticks,
+		`select E'\' set_config(1)'`:                0,
+		"select E'a'\n'\\' ', 1":                    wire.Sticks,
+		"select $$ set_config $$, 1":                0,
+		"select $a$ $$ set_config $b$ $a$, 1":       0,
+		"select $1, set_config($1, $2, $3)":         wire.Sticks,
+		`select "set_config"('a', 'b', false)`:      wire.Sticks,
+		`select pg_catalog."set_config"('a')`:       wire.Sticks,
+		`select U&"\0073et_config"('a')`:            wire.Sticks,
+		"select a$b$c from t":                       0,
+		"prepare p as select 1":                     wire.Sticks,
+		"prepare transaction 'x'":                   0,
+		"listen x":                                  wire.Sticks,
+		"unlisten *":                                0,
+		"declare c cursor for select 1":             0,
+		"declare c cursor with hold for select 1":   wire.Sticks,
+		"declare c cursor without hold for table t": 0,
+		"create temp table x (a int)":               wire.Sticks,
+		"create or replace temporary view v as t":   wire.Sticks,
+		"select 1 into temp x":                      wire.Sticks,
+		"create table pg_temp.x (a int)":            wire.Sticks,
+		"select pg_advisory_lock(1)":                wire.Sticks,
+		"select pg_try_advisory_lock_shared(1)":     wire.Sticks,
+		"select pg_advisory_xact_lock(1)":           0,
+		"select pg_advisory_unlock_all()":           0,
+		"do $$ begin end $$":                        wire.Sticks,
+		"call p()":                                  wire.Sticks,
+		"load 'x'":                                  wire.Sticks | wire.Taints,
+		"select setseed(0.5)":                       wire.Sticks | wire.Taints,
+		"select dblink_connect('x')":                wire.Sticks | wire.Taints,
+		"select lastval()":                          wire.Sequences,
+		"select currval('s')":                       wire.Sequences,
+		"reset all":                                 wire.Resets,
+		"discard plans":                             wire.Resets,
+		"DISCARD ALL":                               wire.Resets | wire.DiscardsAll,
+		"discard all;":                              wire.Resets | wire.DiscardsAll,
+		"discard all; set role x":                   wire.Resets | wire.Sticks,
+		"select 1; discard all":                     wire.Resets,
+		"create function f() returns int as 'select set_config' language sql": 0,
+	} {
+		require.Equal(t, want, wire.Classify([]byte(sql), false), sql)
+	}
+	require.Equal(t, wire.Class(0), wire.Classify([]byte(`select '\' set_config('`), true))
+	require.Equal(t, wire.Sticks, wire.Classify([]byte(`select '\', set_config('a','b',false)`), false))
+}
+
+func FuzzClassify(f *testing.F) {
+	for _, s := range []string{"select 1", "set a = 'b'; $$", "/* /* */", `E'\`, `U&"`, "$a$ $a", `"`, "discard all"} {
+		f.Add([]byte(s), false)
+	}
+	f.Fuzz(func(t *testing.T, sql []byte, backslash bool) {
+		whole := wire.Classify(sql, backslash)
+		// A statement before it, ended by a semicolon, takes nothing away but the claim to be all.
+		after := wire.Classify(append([]byte("select 1;"), sql...), backslash)
+		require.Equal(t, whole&^wire.DiscardsAll, after)
+	})
+}
+
+func BenchmarkClassify(b *testing.B) {
+	sql := []byte("SELECT abalance FROM pgbench_accounts WHERE aid = 1234567;")
+	for b.Loop() {
+		if wire.Classify(sql, false) != 0 {
+			b.Fatal("a plain select has no class")
+		}
+	}
+}
