@@ -1,0 +1,2 @@
+// Package migrations holds the schema files of the registry and of tenants.
+package migrations
