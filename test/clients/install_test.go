@@ -1,0 +1,129 @@
+package clients_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// installLimit bounds what npm and pip take on a slow line.
+const installLimit = 5 * time.Minute
+
+// nodeForPrisma is the oldest Node.js that Prisma 7 runs on.
+const nodeForPrisma = 20
+
+// installed returns a folder that make has filled with packages. It lies in the
+// user's cache, named after the contents of the files that pin the packages, so
+// that only the first run after a change of those has to fetch anything.
+func installed(t *testing.T, what, version string, pins []string, fill func(ctx context.Context, dir string) error) string {
+	t.Helper()
+	hash := sha256.New()
+	fmt.Fprintln(hash, version, runtime.GOARCH)
+	for _, pin := range pins {
+		text, err := os.ReadFile(filepath.Join("testdata", what, pin))
+		require.NoError(t, err)
+		fmt.Fprintf(hash, "%s %d\n%s", pin, len(text), text)
+	}
+	cache, err := os.UserCacheDir()
+	require.NoError(t, err)
+	dir := filepath.Join(cache, "dermaga", "test-clients", what+"-"+hex.EncodeToString(hash.Sum(nil))[:16])
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+
+	// Filled beside its place and then renamed: what stands there is complete.
+	require.NoError(t, os.MkdirAll(filepath.Dir(dir), 0o755))
+	half, err := os.MkdirTemp(filepath.Dir(dir), what+"-half-")
+	require.NoError(t, err)
+	defer os.RemoveAll(half)
+	for _, pin := range pins {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(half, pin)), 0o755))
+		text, err := os.ReadFile(filepath.Join("testdata", what, pin))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(half, pin), text, 0o644))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), installLimit)
+	defer cancel()
+	require.NoError(t, fill(ctx, half))
+	if err := os.Rename(half, dir); err != nil {
+		_, there := os.Stat(dir) // another run may have been first
+		require.NoError(t, there, err)
+	}
+	return dir
+}
+
+// nodeProgram returns a program that runs a script of testdata/node with the
+// packages of its package-lock.json and a generated Prisma client.
+func nodeProgram(t *testing.T, script string) program {
+	t.Helper()
+	const packages = "nodejs npm"
+	node, npm := need(t, "node", packages), need(t, "npm", packages)
+	version := strings.TrimSpace(program{path: node, args: []string{"--version"}}.run(t))
+	first, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	if n, err := strconv.Atoi(first); err != nil || n < nodeForPrisma {
+		missing(t, fmt.Sprintf("Node.js %d (this is %s)", nodeForPrisma, version), packages)
+	}
+
+	pins := []string{"package.json", "package-lock.json", "prisma.config.mjs", "prisma/schema.prisma"}
+	dir := installed(t, "node", version, pins, func(ctx context.Context, dir string) error {
+		install := program{path: npm, args: []string{"ci", "--ignore-scripts", "--no-audit", "--no-fund"}, dir: dir}
+		if out, complaints, err := install.try(ctx); err != nil {
+			return fmt.Errorf("npm ci: %w\n%s%s", err, out, complaints)
+		}
+		// generate asks for the schema engine, which it does not use, and would
+		// download it: any program that exits well will do.
+		generate := program{
+			path: filepath.Join(dir, "node_modules/.bin/prisma"), args: []string{"generate"}, dir: dir,
+			env: []string{"PRISMA_SCHEMA_ENGINE_BINARY=/bin/true", "CHECKPOINT_DISABLE=1"},
+		}
+		if out, complaints, err := generate.try(ctx); err != nil {
+			return fmt.Errorf("prisma generate: %w\n%s%s", err, out, complaints)
+		}
+		return nil
+	})
+
+	// Node looks for packages beside the script.
+	work := t.TempDir()
+	text, err := os.ReadFile(filepath.Join("testdata/node", script))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(work, script), text, 0o644))
+	require.NoError(t, os.Symlink(filepath.Join(dir, "node_modules"), filepath.Join(work, "node_modules")))
+	return program{path: node, args: []string{filepath.Join(work, script)}}
+}
+
+// pythonProgram returns a program that runs a script of testdata/python with
+// the packages of its requirements.txt.
+func pythonProgram(t *testing.T, script string) program {
+	t.Helper()
+	const packages = "python3 python3-pip"
+	python := need(t, "python3", packages)
+	version := strings.TrimSpace(program{path: python, args: []string{"--version"}}.run(t))
+	pip := program{path: python, args: []string{"-m", "pip", "--version"}}
+	if _, _, err := pip.try(t.Context()); err != nil {
+		missing(t, "pip", packages)
+	}
+	dir := installed(t, "python", version, []string{"requirements.txt"}, func(ctx context.Context, dir string) error {
+		install := program{path: python, args: []string{
+			"-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:",
+			"--target", filepath.Join(dir, "packages"), "-r", filepath.Join(dir, "requirements.txt"),
+		}}
+		if out, complaints, err := install.try(ctx); err != nil {
+			return fmt.Errorf("pip install: %w\n%s%s", err, out, complaints)
+		}
+		return nil
+	})
+	return program{
+		path: python, args: []string{filepath.Join("testdata/python", script)},
+		env: []string{"PYTHONPATH=" + filepath.Join(dir, "packages"), "PYTHONDONTWRITEBYTECODE=1"},
+	}
+}
