@@ -1,0 +1,68 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// tempFileLimit is a setting that only a superuser, or whom one granted it to,
+// may set for a role: the one among these that the role cannot lift itself.
+const tempFileLimit = "temp_file_limit"
+
+// setLimits gives the tenant's roles the plan's limits as settings. All but
+// temp_file_limit are defaults, which a session can change: the limits that
+// hold are CONNECTION LIMIT, grants and the broker's own.
+func setLimits(ctx context.Context, j *Job) error {
+	conn, err := j.asAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	var mayLimitFiles bool
+	const ask = `SELECT has_parameter_privilege(current_user, 'temp_file_limit', 'SET')`
+	if err := conn.QueryRow(ctx, ask).Scan(&mayLimitFiles); err != nil {
+		return fmt.Errorf("ask for the right to set %s: %w", tempFileLimit, err)
+	}
+	for _, s := range j.settings() {
+		if s.name == tempFileLimit && !mayLimitFiles {
+			j.deps.Log.Warn("temporary files of the tenant are not limited: as a superuser, GRANT SET ON PARAMETER temp_file_limit",
+				"tenant", j.tenant.Slug, "server", j.server.Name)
+			continue
+		}
+		_, err := conn.Exec(ctx, "ALTER ROLE "+quote(s.role)+" IN DATABASE "+quote(j.tenant.Database)+
+			" SET "+s.name+" = "+quoteLiteral(s.value))
+		if err != nil {
+			return fmt.Errorf("set %s of role %s: %w", s.name, s.role, err)
+		}
+	}
+	return nil
+}
+
+type roleSetting struct{ role, name, value string }
+
+// settings are those of both roles. A limit that the plan does not have is left
+// to the server's own configuration.
+func (j *Job) settings() []roleSetting {
+	var list []roleSetting
+	for _, role := range []string{j.roles.App, j.roles.ReadOnly} {
+		add := func(name, value string) { list = append(list, roleSetting{role, name, value}) }
+		if d := j.plan.StatementTimeout; d > 0 {
+			add("statement_timeout", milliseconds(d))
+		}
+		if d := j.plan.IdleInTransaction; d > 0 {
+			add("idle_in_transaction_session_timeout", milliseconds(d))
+		}
+		if n := j.plan.WorkMemBytes; n > 0 {
+			add("work_mem", kilobytes(n))
+		}
+		if n := j.plan.TempFileBytes; n > 0 {
+			add(tempFileLimit, kilobytes(n))
+		}
+	}
+	return append(list, roleSetting{j.roles.ReadOnly, "default_transaction_read_only", "on"})
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
+
+func kilobytes(n int64) string { return strconv.FormatInt(n>>10, 10) + "kB" }

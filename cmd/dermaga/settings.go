@@ -1,0 +1,208 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// A setting is one knob, declared once in settings_table.go: from it come the
+// flag, the environment variable, the --help line and the row in
+// docs/settings.md.
+type setting struct {
+	group group
+	flag  string
+	env   string
+	def   string // as it would be typed; "" is said to be unset
+	doc   string // one line: meaning, unit, danger
+
+	// defDoc replaces def in the documentation where the default depends on
+	// the machine.
+	defDoc string
+
+	// secret values are never printed, not even in the message that refuses
+	// them.
+	secret bool
+
+	// fromFile says that the flag names a file which holds the value, because
+	// flags show in the process list. The variable holds the value itself.
+	fromFile bool
+
+	// isSwitch lets the flag stand without a value, meaning true.
+	isSwitch bool
+
+	// parse puts text where it belongs in o. Its error says what would be right.
+	parse func(o *options, text string) error
+}
+
+// A group is a set of settings that commands take together; its text is the
+// heading in the documentation.
+type group string
+
+const (
+	registryGroup group = "Registry"
+	tenantsGroup  group = "Tenant databases"
+	brokerGroup   group = "Broker"
+	adminGroup    group = "Admin API"
+	logGroup      group = "Log"
+	devGroup      group = "dermaga dev"
+	clientGroup   group = "Commands that speak to the admin API"
+	dataGroup     group = "Data folder"
+)
+
+// options are the values of all settings, parsed. A command sees the defaults
+// for the groups that it does not take.
+type options struct {
+	registry registryOptions
+	tenants  tenantsOptions
+	broker   brokerOptions
+	admin    adminOptions
+	log      logOptions
+	dev      devOptions
+	client   clientOptions
+	dataDir  string
+}
+
+// flagText is a flag's value as typed. It refuses nothing: resolve parses all
+// settings together, so that all faults are reported at once.
+type flagText struct {
+	text  string
+	given bool
+}
+
+func (f *flagText) String() string { return f.text }
+func (f *flagText) Type() string   { return "" }
+
+func (f *flagText) Set(text string) error {
+	f.text, f.given = text, true
+	return nil
+}
+
+// knobs are the settings of one command, with what the command line said.
+type knobs struct {
+	env   func(string) (string, bool)
+	given map[string]*flagText // by flag
+	list  []setting
+}
+
+// takeSettings gives cmd the flags of groups.
+func takeSettings(cmd *cobra.Command, s streams, groups ...group) *knobs {
+	k := &knobs{env: s.env, given: map[string]*flagText{}}
+	for _, g := range groups {
+		for _, one := range table {
+			if one.group != g {
+				continue
+			}
+			f := &flagText{text: one.def}
+			flag := cmd.Flags().VarPF(f, one.flag, "", one.usage())
+			if one.isSwitch {
+				flag.NoOptDefVal = "true"
+			}
+			if one.def == "false" {
+				flag.DefValue = "" // cobra would print it
+			}
+			k.given[one.flag] = f
+			k.list = append(k.list, one)
+		}
+	}
+	return k
+}
+
+// usage is the setting's line in --help.
+func (s setting) usage() string {
+	if s.env == "" {
+		return s.doc
+	}
+	return fmt.Sprintf("%s ($%s)", s.doc, s.env)
+}
+
+// resolve parses every setting, the flag before the variable before the
+// default. required names flags that must have a value. The error names every
+// fault with the value and what would be right.
+func (k *knobs) resolve(required ...string) (options, error) {
+	var o options
+	for _, s := range table {
+		if s.def != "" {
+			if err := s.parse(&o, s.def); err != nil {
+				return o, fmt.Errorf("default of --%s: %w", s.flag, err)
+			}
+		}
+	}
+	var faults []error
+	for _, s := range k.list {
+		text, origin, err := k.read(s)
+		switch {
+		case err != nil:
+			faults = append(faults, err)
+		case text == "" && slices.Contains(required, s.flag):
+			faults = append(faults, fmt.Errorf("%s is not set: %s", s.name(), s.doc))
+		case text != "":
+			if err := s.parse(&o, text); err != nil {
+				faults = append(faults, s.fault(origin, text, err))
+			}
+		}
+	}
+	return o, usageFaults(faults)
+}
+
+// read finds the text of s and where it came from.
+func (k *knobs) read(s setting) (text, origin string, err error) {
+	if f := k.given[s.flag]; f.given {
+		if !s.fromFile {
+			return f.text, "--" + s.flag, nil
+		}
+		text, err := readSecretFile(f.text)
+		if err != nil {
+			return "", "", fmt.Errorf("--%s: %w", s.flag, err)
+		}
+		return text, "--" + s.flag, nil
+	}
+	if s.env != "" {
+		if text, ok := k.env(s.env); ok && text != "" {
+			return text, s.env, nil
+		}
+	}
+	return s.def, "default of --" + s.flag, nil
+}
+
+// name is how a message speaks of a setting that nobody gave.
+func (s setting) name() string {
+	if s.env == "" {
+		return "--" + s.flag
+	}
+	return fmt.Sprintf("%s (--%s)", s.env, s.flag)
+}
+
+func (s setting) fault(origin, text string, err error) error {
+	if s.secret || s.fromFile {
+		return fmt.Errorf("%s: %w", origin, err)
+	}
+	return fmt.Errorf("%s=%s: %w", origin, text, err)
+}
+
+// usageFaults joins faults into one error with a line for each.
+func usageFaults(faults []error) error {
+	switch len(faults) {
+	case 0:
+		return nil
+	case 1:
+		return usageError{faults[0]}
+	}
+	return usageError{fmt.Errorf("%d settings are wrong:\n%w", len(faults), indent(faults))}
+}
+
+type indented []error
+
+func indent(errs []error) error { return indented(errs) }
+
+func (e indented) Unwrap() []error { return e }
+
+func (e indented) Error() string {
+	lines := make([]string, len(e))
+	for i, err := range e {
+		lines[i] = "  " + err.Error()
+	}
+	return strings.Join(lines, "\n")
+}

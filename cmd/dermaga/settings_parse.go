@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/nusajournal/dermaga/registry"
+)
+
+// The parsers of the kinds of values. Each returns what setting.parse needs: it
+// puts the value where at points and says what would be right.
+
+func text(at func(*options) *string) func(*options, string) error {
+	return func(o *options, s string) error {
+		*at(o) = s
+		return nil
+	}
+}
+
+func whole(at func(*options) *int, low, high int) func(*options, string) error {
+	return func(o *options, s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < low || n > high {
+			return fmt.Errorf("want a whole number from %d to %d", low, high)
+		}
+		*at(o) = n
+		return nil
+	}
+}
+
+// duration takes Go's notation, and a bare number as milliseconds: that is how
+// PostgreSQL reads its time-outs and how the first version wrote CONNECTION_TTL.
+func duration(at func(*options) *time.Duration) func(*options, string) error {
+	return func(o *options, s string) error {
+		d, err := time.ParseDuration(s)
+		if n, bare := strconv.ParseInt(s, 10, 64); bare == nil {
+			d, err = time.Duration(n)*time.Millisecond, nil
+		}
+		if err != nil || d < 0 {
+			return errors.New("want a duration such as 30m, 90s or 1500ms (a bare number counts milliseconds)")
+		}
+		*at(o) = d
+		return nil
+	}
+}
+
+func yesNo(at func(*options) *bool) func(*options, string) error {
+	return func(o *options, s string) error {
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		*at(o) = b
+		return nil
+	}
+}
+
+func oneOf(at func(*options) *string, words ...string) func(*options, string) error {
+	return func(o *options, s string) error {
+		if !slices.Contains(words, s) {
+			return fmt.Errorf("want one of: %s", strings.Join(words, ", "))
+		}
+		*at(o) = s
+		return nil
+	}
+}
+
+func address(at func(*options) *string) func(*options, string) error {
+	return func(o *options, s string) error {
+		_, port, err := net.SplitHostPort(s)
+		if err != nil {
+			return errors.New("want HOST:PORT, such as 127.0.0.1:6432 or [::1]:6432")
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			return errors.New("want a port from 0 to 65535 (0: a free one)")
+		}
+		*at(o) = s
+		return nil
+	}
+}
+
+func level(at func(*options) *slog.Level) func(*options, string) error {
+	return func(o *options, s string) error {
+		if at(o).UnmarshalText([]byte(s)) != nil {
+			return errors.New("want debug, info, warn or error")
+		}
+		return nil
+	}
+}
+
+// webURL takes the address of an HTTP server, without a path.
+func webURL(at func(*options) *string) func(*options, string) error {
+	return func(o *options, s string) error {
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return errors.New("want http://HOST:PORT or https://HOST:PORT")
+		}
+		*at(o) = strings.TrimSuffix(s, "/")
+		return nil
+	}
+}
+
+// postgresURL takes a connection URL. What Prisma adds for itself (?schema=) is
+// dropped: PostgreSQL would refuse it.
+func postgresURL(at func(*options) *registry.Secret) func(*options, string) error {
+	return func(o *options, s string) error {
+		u, err := url.Parse(s)
+		if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+			return errors.New("want postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters in the password percent-encoded")
+		}
+		query := u.Query()
+		if query.Has("schema") {
+			query.Del("schema")
+			u.RawQuery = query.Encode()
+		}
+		if _, err := pgx.ParseConfig(u.String()); err != nil {
+			return errors.New("not a connection URL that PostgreSQL's drivers take") // err may quote the password
+		}
+		*at(o) = registry.Secret(u.String())
+		return nil
+	}
+}
+
+func keys(at func(*options) **registry.Keys) func(*options, string) error {
+	return func(o *options, s string) (err error) {
+		*at(o), err = registry.ParseKeys(s)
+		return err
+	}
+}
+
+// readSecretFile reads a secret that is alone in its file.
+func readSecretFile(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	s := strings.TrimSpace(string(b))
+	if s == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return s, nil
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/nusajournal/dermaga/registry"
+)
+
+// table declares every setting. Order is the order in the documentation.
+var table = []setting{
+	{
+		group: registryGroup, flag: "registry-url", env: "REGISTRY_DATABASE_URL", secret: true,
+		doc:   "connection URL of the registry database; as a flag its password shows in the process list",
+		parse: postgresURL(func(o *options) *registry.Secret { return &o.registry.url }),
+	},
+	{
+		group: registryGroup, flag: "encryption-key-file", env: "ENCRYPTION_KEY", secret: true, fromFile: true,
+		doc:   "key that seals the stored passwords: 32 characters, 64 hex digits or base64 (the variable holds the key, the flag names a file with it); make one with: openssl rand -hex 32",
+		parse: keys(func(o *options) **registry.Keys { return &o.registry.keys }),
+	},
+	{
+		group: registryGroup, flag: "registry-cache-size", env: "DERMAGA_REGISTRY_CACHE_SIZE", def: "10000",
+		doc:   "routes kept in memory, one for each tenant and login in use",
+		parse: whole(func(o *options) *int { return &o.registry.cacheSize }, 1, 10_000_000),
+	},
+	{
+		group: registryGroup, flag: "registry-cache-ttl", env: "DERMAGA_REGISTRY_CACHE_TTL", def: "5m",
+		doc:   "time after which a route is read again although no change was announced",
+		parse: duration(func(o *options) *time.Duration { return &o.registry.cacheTTL }),
+	},
+	{
+		group: registryGroup, flag: "registry-negative-ttl", env: "DERMAGA_REGISTRY_NEGATIVE_TTL", def: "30s",
+		doc:   "time for which an unknown tenant or login stays unknown without being asked for again",
+		parse: duration(func(o *options) *time.Duration { return &o.registry.negativeTTL }),
+	},
+	{
+		group: registryGroup, flag: "registry-stale-max", env: "DERMAGA_REGISTRY_STALE_MAX", def: "1h",
+		doc:   "time for which known tenants keep working while the registry is down",
+		parse: duration(func(o *options) *time.Duration { return &o.registry.staleMax }),
+	},
+
+	{
+		group: tenantsGroup, flag: "database-url", env: "DATABASE_URL", secret: true,
+		doc:   "administrative connection to the server of the tenant databases, read once, when the registry has no server yet: a role with CREATEDB and CREATEROLE, or a superuser, who makes that role",
+		parse: postgresURL(func(o *options) *registry.Secret { return &o.tenants.url }),
+	},
+	{
+		group: tenantsGroup, flag: "tenant-db-host", env: "TENANT_DB_HOST", defDoc: "host of DATABASE_URL",
+		doc:   "host at which the broker reaches the tenant databases",
+		parse: text(func(o *options) *string { return &o.tenants.host }),
+	},
+	{
+		group: tenantsGroup, flag: "tenant-db-port", env: "TENANT_DB_PORT", defDoc: "port of DATABASE_URL",
+		doc:   "port at which the broker reaches the tenant databases",
+		parse: whole(func(o *options) *int { return &o.tenants.port }, 1, 65535),
+	},
+	{
+		group: tenantsGroup, flag: "database-prefix", env: "DERMAGA_DATABASE_PREFIX", def: "nusa_journal_",
+		doc:   "first part of a new tenant's database name, before its slug; databases that exist keep theirs",
+		parse: text(func(o *options) *string { return &o.tenants.prefix }),
+	},
+
+	{
+		group: brokerGroup, flag: "listen", env: "DERMAGA_LISTEN", def: "127.0.0.1:6432",
+		doc:   "address at which clients reach the broker",
+		parse: address(func(o *options) *string { return &o.broker.listen }),
+	},
+	{
+		group: brokerGroup, flag: "advertise", env: "DERMAGA_ADVERTISE", defDoc: "the address of --listen",
+		doc:   "HOST:PORT that the connection URLs of new tenants name",
+		parse: address(func(o *options) *string { return &o.broker.advertise }),
+	},
+	{
+		group: brokerGroup, flag: "tls-cert", env: "DERMAGA_TLS_CERT",
+		doc:   "PEM file with the broker's certificate and its chain; without one TLS is not offered",
+		parse: text(func(o *options) *string { return &o.broker.tlsCert }),
+	},
+	{
+		group: brokerGroup, flag: "tls-key", env: "DERMAGA_TLS_KEY",
+		doc:   "PEM file with the certificate's private key",
+		parse: text(func(o *options) *string { return &o.broker.tlsKey }),
+	},
+	{
+		group: brokerGroup, flag: "require-tls", env: "DERMAGA_REQUIRE_TLS", def: "false", isSwitch: true,
+		doc:   "refuse clients that do not ask for TLS",
+		parse: yesNo(func(o *options) *bool { return &o.broker.requireTLS }),
+	},
+	{
+		group: brokerGroup, flag: "pool-mode", env: "DERMAGA_POOL_MODE", def: "transaction",
+		doc:   "when a server connection goes back to its pool, unless the tenant or the login says otherwise: transaction or session",
+		parse: oneOf(func(o *options) *string { return &o.broker.poolMode }, poolModes...),
+	},
+	{
+		group: brokerGroup, flag: "max-connections", env: "MAX_CONNECTIONS", def: "50",
+		doc:   "tenants with open pools at the same time; one more closes the pools of the least recently used",
+		parse: whole(func(o *options) *int { return &o.broker.maxConnections }, 1, 1_000_000),
+	},
+	{
+		group: brokerGroup, flag: "connection-ttl", env: "CONNECTION_TTL", def: "30m",
+		doc:   "time after which the pools of a tenant that nobody uses are closed (a bare number counts milliseconds, here and below)",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.connectionTTL }),
+	},
+	{
+		group: brokerGroup, flag: "query-wait-timeout", env: "DERMAGA_QUERY_WAIT_TIMEOUT", def: "2m",
+		doc:   "longest wait of a client for a server connection",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.queryWait }),
+	},
+	{
+		group: brokerGroup, flag: "server-idle-timeout", env: "DERMAGA_SERVER_IDLE_TIMEOUT", def: "10m",
+		doc:   "time after which a server connection that nobody uses is closed",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.serverIdle }),
+	},
+	{
+		group: brokerGroup, flag: "server-lifetime", env: "DERMAGA_SERVER_LIFETIME", def: "1h",
+		doc:   "age at which a server connection is closed when it is next free",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.serverLifetime }),
+	},
+	{
+		group: brokerGroup, flag: "server-connect-timeout", env: "DERMAGA_SERVER_CONNECT_TIMEOUT", def: "15s",
+		doc:   "longest time for reaching a server and logging in",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.serverConnect }),
+	},
+	{
+		group: brokerGroup, flag: "handshake-timeout", env: "DERMAGA_HANDSHAKE_TIMEOUT", def: "15s",
+		doc:   "longest time from a client's connection to its accepted password",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.handshake }),
+	},
+	{
+		group: brokerGroup, flag: "loops", env: "DERMAGA_LOOPS", defDoc: "one for two processors",
+		doc:   "event loops that relay; each keeps a thread busy",
+		parse: whole(func(o *options) *int { return &o.broker.loops }, 1, 1024),
+	},
+
+	{
+		group: adminGroup, flag: "admin-listen", env: "DERMAGA_ADMIN_LISTEN", def: "127.0.0.1:6433",
+		doc:   "address of the admin API, /health, /ready and /metrics",
+		parse: address(func(o *options) *string { return &o.admin.listen }),
+	},
+	{
+		group: adminGroup, flag: "admin-public", env: "DERMAGA_ADMIN_PUBLIC", def: "false", isSwitch: true,
+		doc:   "allow an admin address that is not loopback: passwords of new tenants cross the network in clear, so put TLS in front; /metrics then needs a token as well",
+		parse: yesNo(func(o *options) *bool { return &o.admin.public }),
+	},
+
+	{
+		group: logGroup, flag: "log-level", env: "DERMAGA_LOG_LEVEL", def: "info",
+		doc:   "least severe line that is written: debug, info, warn or error",
+		parse: level(func(o *options) *slog.Level { return &o.log.level }),
+	},
+	{
+		group: logGroup, flag: "log-format", env: "DERMAGA_LOG_FORMAT", def: "text",
+		doc:   "text or json; to standard error",
+		parse: oneOf(func(o *options) *string { return &o.log.format }, "text", "json"),
+	},
+
+	{
+		group: dataGroup, flag: "data", env: "DERMAGA_DATA", defDoc: "/var/lib/dermaga for root, else $XDG_DATA_HOME/dermaga or ~/.local/share/dermaga",
+		doc:   "folder of `dermaga dev`: its PostgreSQL, key, certificate and passwords; tenant commands read there where the admin API is",
+		parse: text(func(o *options) *string { return &o.dataDir }),
+	},
+
+	{
+		group: devGroup, flag: "postgres-bin", env: "DERMAGA_POSTGRES_BIN", defDoc: "PATH, /usr/lib/postgresql/*/bin, else a download",
+		doc:   "folder of the PostgreSQL programs to start",
+		parse: text(func(o *options) *string { return &o.dev.postgresBin }),
+	},
+	{
+		group: devGroup, flag: "server-url", env: "DERMAGA_SERVER_URL", secret: true,
+		doc:   "superuser URL of a PostgreSQL that runs already, to use instead of a private one",
+		parse: postgresURL(func(o *options) *registry.Secret { return &o.dev.serverURL }),
+	},
+	{
+		group: devGroup, flag: "info", env: "DERMAGA_INFO",
+		doc:   "file to write when everything is ready: JSON with the addresses, the admin token and the tenants' URLs, readable by its owner only",
+		parse: text(func(o *options) *string { return &o.dev.info }),
+	},
+
+	{
+		group: clientGroup, flag: "admin-url", env: "DERMAGA_ADMIN_URL", defDoc: "what `dermaga dev` wrote into its data folder",
+		doc:   "URL of the admin API",
+		parse: webURL(func(o *options) *string { return &o.client.url }),
+	},
+	{
+		group: clientGroup, flag: "token", env: "DERMAGA_TOKEN", secret: true, defDoc: "what `dermaga dev` wrote into its data folder",
+		doc:   "token for the admin API; as a flag it shows in the process list",
+		parse: text(func(o *options) *string { return (*string)(&o.client.token) }),
+	},
+}
+
+// poolModes are the ways to share server connections that exist today.
+var poolModes = []string{"transaction", "session"}
+
+type registryOptions struct {
+	url                             registry.Secret
+	keys                            *registry.Keys
+	cacheSize                       int
+	cacheTTL, negativeTTL, staleMax time.Duration
+}
+
+type tenantsOptions struct {
+	url    registry.Secret
+	host   string // "": that of url
+	port   int    // 0: that of url
+	prefix string
+}
+
+type brokerOptions struct {
+	listen, advertise          string
+	tlsCert, tlsKey            string
+	requireTLS                 bool
+	poolMode                   string
+	maxConnections             int
+	connectionTTL              time.Duration
+	queryWait                  time.Duration
+	serverIdle, serverLifetime time.Duration
+	serverConnect, handshake   time.Duration
+	loops                      int // 0: the broker decides
+}
+
+type adminOptions struct {
+	listen string
+	public bool
+}
+
+type logOptions struct {
+	level  slog.Level
+	format string
+}
+
+type devOptions struct {
+	postgresBin string
+	serverURL   registry.Secret
+	info        string
+}
+
+type clientOptions struct {
+	url   string
+	token registry.Secret
+}
