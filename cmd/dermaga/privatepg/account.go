@@ -34,6 +34,9 @@ func settle(data string) (account, error) {
 	if err := os.Mkdir(data, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return account{}, fmt.Errorf("make data folder: %w", err)
 	}
+	if err := oursOrEmpty(data); err != nil {
+		return account{}, err
+	}
 	if os.Geteuid() != 0 {
 		return account{}, nil
 	}
@@ -48,6 +51,21 @@ func settle(data string) (account, error) {
 		return account{}, fmt.Errorf("%w; choose a data folder that it can reach, such as /var/lib/dermaga", err)
 	}
 	return a, nil
+}
+
+// oursOrEmpty refuses a folder with other things in it: it would be taken from
+// its owner and closed to everybody else.
+func oursOrEmpty(data string) error {
+	entries, err := os.ReadDir(data)
+	if err != nil {
+		return fmt.Errorf("look into the data folder: %w", err)
+	}
+	for _, e := range entries {
+		if !slices.Contains(contents, e.Name()) {
+			return fmt.Errorf("data folder %s holds %s, which is not the server's: choose an empty folder", data, e.Name())
+		}
+	}
+	return nil
 }
 
 // accountFor keeps the owner that a cluster already has; a new one gets the

@@ -113,7 +113,9 @@ func inspect(ctx context.Context, dir string) (binaries, error) {
 	if _, err := os.Stat(set.initdb()); err != nil {
 		return binaries{}, err
 	}
-	out, err := exec.CommandContext(ctx, set.postgres(), "--version").Output()
+	ask := exec.CommandContext(ctx, set.postgres(), "--version")
+	ask.Env = childEnv()
+	out, err := ask.Output()
 	if err != nil {
 		return binaries{}, fmt.Errorf("ask %s for its version: %w", set.postgres(), err)
 	}

@@ -13,7 +13,18 @@ import (
 	"strings"
 )
 
-func clusterDir(data string) string { return filepath.Join(data, "cluster") }
+// What a data folder contains.
+const (
+	clusterName = "cluster"
+	draftName   = "cluster.new" // an initdb's, while it runs
+	pwfileName  = "pwfile"      // likewise
+	logName     = "server.log"
+	oldLogName  = "server.log.1"
+)
+
+var contents = []string{clusterName, draftName, pwfileName, logName, oldLogName}
+
+func clusterDir(data string) string { return filepath.Join(data, clusterName) }
 
 // clusterMajor is the major version that the folder's cluster was made by, 0
 // when there is none yet.
@@ -32,7 +43,7 @@ func ensureCluster(ctx context.Context, set binaries, owner account, data string
 	if clusterMajor(data) != 0 {
 		return nil
 	}
-	draft := filepath.Join(data, "cluster.new")
+	draft := filepath.Join(data, draftName)
 	if err := os.RemoveAll(draft); err != nil { // of an initdb that was killed
 		return fmt.Errorf("remove unfinished cluster: %w", err)
 	}
@@ -73,7 +84,7 @@ func initdbArgs(major int) []string {
 
 // passwordFile hands the password to initdb: an argument would show in ps.
 func passwordFile(data string, owner account, password string) (string, error) {
-	file := filepath.Join(data, "pwfile")
+	file := filepath.Join(data, pwfileName)
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("remove old password file: %w", err)
 	}

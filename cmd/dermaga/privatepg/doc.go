@@ -7,6 +7,7 @@
 //	account.go   whose process it will be: PostgreSQL refuses root
 //	binaries.go  which installed initdb and postgres are used
 //	archive.go   … or, where there are none, a pinned archive fetched once
+//	untar.go     and unpacked
 //	cluster.go   initdb, once per data folder
 //	leftover.go  a postmaster.pid that an earlier run left behind
 //	process.go   the child: started, watched, ended with its owner
@@ -17,8 +18,7 @@
 //	cluster/       PostgreSQL's data directory
 //	server.log     what the server says; server.log.1 is the run before
 //
-// Each Server owns two goroutines' worth of nothing but the child's wait: one
-// goroutine, locked to its thread for as long as the child lives, because Linux
-// ties the parent-death signal to the thread that forked (prctl(2),
-// PR_SET_PDEATHSIG). It ends when the child does; Stop waits for it.
+// Each Server owns one goroutine, which waits for the child locked to the thread
+// that forked it: Linux sends the parent-death signal when that thread ends
+// (prctl(2), PR_SET_PDEATHSIG). Stop waits for it.
 package privatepg

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -32,10 +33,11 @@ type child struct {
 	stopErr  error
 }
 
-// spawn starts postgres with its output in logFile; the log of the run before
-// is kept beside it.
-func spawn(postgres string, args []string, owner account, logFile string) (*child, error) {
-	_ = os.Rename(logFile, logFile+".1") // missing at the first start
+// spawn starts postgres with its output in the data folder's log; the log of
+// the run before is kept beside it.
+func spawn(postgres string, args []string, owner account, data string) (*child, error) {
+	logFile := filepath.Join(data, logName)
+	_ = os.Rename(logFile, filepath.Join(data, oldLogName)) // missing at the first start
 	out, err := os.OpenFile(logFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the server's log: %w", err)
@@ -47,7 +49,7 @@ func spawn(postgres string, args []string, owner account, logFile string) (*chil
 
 	cmd := exec.Command(postgres, args...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr, cmd.Env = owner.attributes(), childEnv()
+	cmd.SysProcAttr, cmd.Env, cmd.Dir = owner.attributes(), childEnv(), data
 	c := &child{cmd: cmd, logFile: logFile, gone: make(chan struct{})}
 	started := make(chan error)
 	go func() {

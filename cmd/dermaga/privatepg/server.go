@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -134,12 +136,16 @@ func launch(ctx context.Context, set binaries, owner account, data string, cfg C
 
 func startOn(ctx context.Context, port int, set binaries, owner account, data string, cfg Config) (*Server, error) {
 	args := serverArgs(clusterDir(data), port, cfg.Settings)
-	c, err := spawn(set.postgres(), args, owner, filepath.Join(data, "server.log"))
+	c, err := spawn(set.postgres(), args, owner, data)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{child: c, bin: set.dir, port: port, password: cfg.Password, log: cfg.Log}
-	if err := s.awaitLogin(ctx); err != nil {
+	err = s.awaitReady(ctx, clusterDir(data))
+	if err == nil {
+		err = s.greet(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	cfg.Log.Info("private PostgreSQL ready", "port", port, "pid", c.pid(),
@@ -147,36 +153,38 @@ func startOn(ctx context.Context, port int, set binaries, owner account, data st
 	return s, nil
 }
 
-// loginPause is the time between two attempts to log in while the server
-// starts: a start takes 0.1 s.
-const loginPause = 20 * time.Millisecond
+// pause is the time between two looks at something that is about to happen: a
+// start takes 0.1 s.
+const pause = 20 * time.Millisecond
 
-// awaitLogin returns when the server answers, or with the reason why it never
-// will: it ended, or it knows another password.
-func (s *Server) awaitLogin(ctx context.Context) error {
+// awaitReady returns when our own postmaster says that it accepts logins. A
+// login alone could not tell it from another server on the same port.
+func (s *Server) awaitReady(ctx context.Context, cluster string) error {
 	for {
-		err := s.login(ctx)
-		var refused *pgconn.PgError
-		switch {
-		case err == nil:
+		// An error means that it has not written the file yet.
+		pid, ready, _ := readPidFile(pidFile(cluster))
+		if ready && pid == s.PID() {
 			return nil
-		case errors.As(err, &refused) && refused.Code == pgerrcode.InvalidPassword:
-			return fmt.Errorf("%w: give the one it was made with, or a new folder", ErrOtherPassword)
 		}
 		select {
 		case <-s.child.gone:
 			return s.child.obituary()
 		case <-ctx.Done():
-			return fmt.Errorf("PostgreSQL on port %d does not answer: %w (last attempt: %w)", s.port, context.Cause(ctx), err)
-		case <-time.After(loginPause):
+			return fmt.Errorf("PostgreSQL (pid %d) is not ready: %w", s.PID(), context.Cause(ctx))
+		case <-time.After(pause):
 		}
 	}
 }
 
-func (s *Server) login(ctx context.Context) error {
+// greet logs in once: the password is the right one, and the version is known.
+func (s *Server) greet(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, s.URL())
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == pgerrcode.InvalidPassword {
+		return fmt.Errorf("%w: give the one it was made with, or a new folder", ErrOtherPassword)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("log in to the private PostgreSQL: %w", err)
 	}
 	defer conn.Close(ctx)
 	return conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&s.version)
@@ -241,12 +249,10 @@ func serverArgs(cluster string, port int, settings map[string]string) []string {
 		"logging_collector":       "off", // server.log is ours
 		"log_line_prefix":         "%m [%p] %u@%d ",
 	}
-	for name, value := range settings {
-		all[name] = value
-	}
+	maps.Copy(all, settings)
 	args := []string{"-D", cluster, "-p", strconv.Itoa(port)}
-	for name, value := range all {
-		args = append(args, "-c", name+"="+value)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		args = append(args, "-c", name+"="+all[name])
 	}
 	return args
 }

@@ -1,7 +1,6 @@
 package privatepg
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"time"
 )
+
+func pidFile(cluster string) string { return filepath.Join(cluster, "postmaster.pid") }
 
 // ErrStillRunning is returned by Start when another PostgreSQL runs on the data
 // folder; the text names its process id.
@@ -26,9 +27,9 @@ const leftoverPatience = 5 * time.Second
 // server's is removed, a dying server is waited for, a living one is named.
 func clearLeftover(ctx context.Context, cluster string) error {
 	deadline := time.Now().Add(leftoverPatience)
-	file := filepath.Join(cluster, "postmaster.pid")
+	file := pidFile(cluster)
 	for {
-		pid, err := postmasterPID(file)
+		pid, _, err := readPidFile(file)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
@@ -48,27 +49,33 @@ func clearLeftover(ctx context.Context, cluster string) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for PostgreSQL pid %d to end: %w", pid, context.Cause(ctx))
-		case <-time.After(loginPause):
+		case <-time.After(pause):
 		}
 	}
 }
 
-// postmasterPID reads the first line of postmaster.pid.
-func postmasterPID(file string) (int, error) {
-	f, err := os.Open(file)
+// Lines of postmaster.pid, counted from 0 (src/include/utils/pidfile.h).
+const (
+	pidLine    = 0
+	statusLine = 7
+)
+
+// readPidFile returns the postmaster's process id, 0 when the file does not
+// tell yet, and whether it accepts logins.
+func readPidFile(file string) (pid int, ready bool, err error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return 0, fmt.Errorf("read postmaster.pid: %w", err)
+		return 0, false, fmt.Errorf("read postmaster.pid: %w", err)
 	}
-	defer f.Close()
-	line, err := bufio.NewReader(f).ReadString('\n')
-	if err != nil && line == "" {
-		return 0, nil // empty: the machine went down while it was written
+	lines := strings.Split(string(text), "\n")
+	first := strings.TrimSpace(lines[pidLine])
+	if first == "" {
+		return 0, false, nil // being written, or the machine went down meanwhile
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		return 0, fmt.Errorf("read postmaster.pid: %w", err)
+	if pid, err = strconv.Atoi(first); err != nil {
+		return 0, false, fmt.Errorf("read postmaster.pid: %w", err)
 	}
-	return pid, nil
+	return pid, len(lines) > statusLine && strings.TrimSpace(lines[statusLine]) == "ready", nil
 }
 
 // runsOn reports whether pid is a living process and, where /proc can tell,
