@@ -96,6 +96,20 @@ func TestNoFileIsTwoSubjectsLong(t *testing.T) {
 	}
 }
 
+func TestEveryDependencyHasItsReason(t *testing.T) {
+	goMod, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	reasons, err := os.ReadFile("../../docs/decisions/002-dependencies.md")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(goMod)) {
+		name, version, found := strings.Cut(strings.TrimSpace(line), " ")
+		if !found || !strings.HasPrefix(version, "v") || strings.HasSuffix(version, "// indirect") {
+			continue
+		}
+		require.Contains(t, string(reasons), "`"+name+"`")
+	}
+}
+
 // A file is one Go file of this module.
 type file struct {
 	path, folder string // from the module's root, with slashes
