@@ -22,7 +22,8 @@ type Event struct {
 	Token    Token
 	Readable bool // bytes, an end of file or an error wait to be read
 	Writable bool
-	Hangup   bool // both directions are gone, or the socket has an error
+	Ended    bool // the peer will send no more: an end of file waits behind the bytes
+	Broken   bool // both directions are gone, or the socket has an error
 }
 
 // A Poller reports readiness of the descriptors of one loop. Owned by that
@@ -93,7 +94,8 @@ func (p *Poller) Wait(events []Event, timeout int) (n int, woken bool, err error
 			Token:    Token{uint32(ev.Fd), uint32(ev.Pad)},
 			Readable: ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
 			Writable: ev.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0,
-			Hangup:   ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0,
+			Ended:    ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
+			Broken:   ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0,
 		}
 		n++
 	}

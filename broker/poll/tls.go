@@ -41,8 +41,12 @@ func (t *TLS) Move() (fd int, err error) {
 	return fd, nil
 }
 
-// Readable tells the connection that its socket may have bytes again.
-func (t *TLS) Readable() { t.socket.drained = false }
+// Readable tells the connection that its socket may have bytes again; ended,
+// that an end of file is behind them, so that a short read proves nothing.
+func (t *TLS) Readable(ended bool) {
+	t.socket.drained = false
+	t.socket.ended = t.socket.ended || ended
+}
 
 // ReadMoved decrypts into b without blocking, up to len(b) bytes of one or more
 // records. Call it until it returns ErrWouldBlock: no poller reports plaintext
@@ -88,6 +92,7 @@ type socket struct {
 	net.Conn
 	fd      int
 	drained bool // a short read has emptied the socket: the next read would block
+	ended   bool
 	out     []byte
 }
 
@@ -102,7 +107,7 @@ func (s *socket) Read(b []byte) (int, error) {
 	if err != nil && !blocked(err) {
 		return n, err
 	}
-	s.drained = n < len(b)
+	s.drained = n < len(b) && !s.ended
 	return n, err
 }
 

@@ -1,0 +1,112 @@
+package relay
+
+import (
+	"errors"
+	"time"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// attach pairs c with an idle server, or queues it until one is released. It
+// reports whether c is paired now. Where no server can be had, c is ended.
+func (l *loop) attach(c *client) bool {
+	p := c.pool
+	if s := p.pick(c); s != nil {
+		l.pair(c, s)
+		return true
+	}
+	if p.servers == 0 && p.failed != nil && l.clock.Before(p.retryAt) {
+		l.fatal(c, l.why(p))
+		return false
+	}
+	c.waiting, c.since = true, l.clock
+	p.waiting.push(c)
+	l.waiters++
+	l.soon()
+	l.grow(p)
+	return false
+}
+
+// pick takes the idle server that needs the least telling before c can use it:
+// one whose settings are c's, among those last used.
+func (p *pool) pick(c *client) *server {
+	const look = 8
+	last := len(p.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	best := last
+	for i := last; i >= max(0, last-look+1); i-- {
+		if s := p.idle[i]; !s.dirty && s.reported == c.told && s.extra == c.extra {
+			best = i
+			break
+		}
+	}
+	s := p.idle[best]
+	p.idle = append(p.idle[:best], p.idle[best+1:]...)
+	return s
+}
+
+// pair gives s to c.
+func (l *loop) pair(c *client, s *server) {
+	c.server, s.client = s, c
+	c.fresh, c.unnamed, c.wantClean, c.wantNoUnnamed = true, false, false, false
+	c.pool.tenant.lastUsed.Store(l.clock.UnixNano())
+}
+
+// unqueue takes c out of its pool's queue.
+func (l *loop) unqueue(c *client) {
+	c.waiting = false
+	c.pool.waiting.remove(c)
+	l.waiters--
+}
+
+// offer gives a server that is free to the client that has waited longest, or
+// keeps it.
+func (l *loop) offer(s *server) {
+	p := s.pool
+	c := p.waiting.first
+	if c == nil {
+		s.idleSince = l.clock
+		p.idle = append(p.idle, s)
+		return
+	}
+	l.unqueue(c)
+	p.count.waits++
+	p.count.waited += l.clock.Sub(c.since)
+	l.pair(c, s)
+	b := c.pending
+	c.pending = nil
+	l.forward(c, b)
+	l.again(&c.conn) // what it sent meanwhile
+}
+
+// why is what a client is told when p could not open a server.
+func (l *loop) why(p *pool) wire.Fields {
+	var told interface{ Fields() wire.Fields }
+	if errors.As(p.failed, &told) {
+		return told.Fields()
+	}
+	return l.cfg.Explain(DialFailed, p.target)
+}
+
+// late ends the clients of p that have waited too long.
+func (l *loop) late(p *pool) {
+	for c := p.waiting.first; c != nil && l.clock.Sub(c.since) >= l.cfg.QueryWait; c = p.waiting.first {
+		p.count.waits++
+		p.count.waited += l.clock.Sub(c.since)
+		why := QueryWait
+		if p.tenant.state == asking {
+			why = NoPlace
+		}
+		l.refuse(c, why)
+	}
+}
+
+// waitedLongest is for how long the oldest waiter has waited.
+func (l *loop) waitedLongest(p *pool) time.Duration {
+	if p.waiting.first == nil {
+		return 0
+	}
+	return l.clock.Sub(p.waiting.first.since)
+}

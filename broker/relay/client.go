@@ -1,0 +1,184 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/nusajournal/dermaga/broker/poll"
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// client is somebody who has logged in. Owned by its loop.
+type client struct {
+	conn
+	pool   *pool
+	server *server // paired with it; nil: idle or waiting
+	mode   Mode
+	serial uint64 // no other client of the loop had it
+
+	// Of the present pairing:
+	fresh         bool // nothing was sent to the server yet
+	unnamed       bool // the server's unnamed statement is c's, or there is none
+	wantClean     bool // the first messages need a server with no traces of others
+	wantNoUnnamed bool // … or without their unnamed statement
+
+	waiting    bool
+	since      time.Time // when it began to wait
+	pending    []byte    // what it sent before it waited, at most one read
+	next, prev *client   // in pool.waiting
+
+	told  *params // what it knows of the reported parameters
+	extra *params // settings of its startup packet that are not reported
+	batch batch
+	kept  keep
+	// leaving: it said Terminate or sent its last byte; answers are still due.
+	leaving bool
+	dropped int // bytes of a late CopyData message that nobody waits for
+	ended   func()
+	login   string
+}
+
+// keep is the set of reasons for which a server stays with its client.
+type keep uint8
+
+const (
+	keepState   keep = 1 << iota // a text may have left state in the session
+	keepNamed                    // named prepared statements
+	keepUnnamed                  // Parse of the unnamed statement, its Bind still to come
+	keepTaint                    // state that DISCARD ALL does not undo
+)
+
+// add takes a client over. Bytes that came with its password may wait in the
+// socket or, decrypted, in its TLS: no event would tell of them.
+func (l *loop) add(t *Tenant, in Client, s socket) poll.Token {
+	c := &client{pool: l.pool(t, in.Target), mode: in.Mode, ended: in.Ended, login: in.Login}
+	c.asClient = c
+	c.told, c.extra = l.sets.of(in.Told), l.sets.of(in.Set)
+	if err := l.join(&c.conn, s); err != nil {
+		l.log.Error("client", "err", err)
+		c.ended()
+		return poll.Token{}
+	}
+	at := poll.Token{Slot: c.slot, Gen: l.slots[c.slot].gen}
+	l.clients++
+	l.serial++
+	c.serial = l.serial
+	c.pool.clients++
+	if l.draining {
+		l.refuse(c, ShuttingDown)
+		return at
+	}
+	l.serveClient(c)
+	return at
+}
+
+// serveClient reads from c once, unless the server or c itself has not yet taken
+// what was sent before.
+func (l *loop) serveClient(c *client) {
+	switch {
+	case c.broken:
+		l.end(c)
+		return
+	case len(c.out) > 0, c.waiting, c.leaving, !c.readable, c.server != nil && len(c.server.out) > 0:
+		return
+	}
+	b, err := l.fill(&c.conn)
+	c.pool.count.bytesIn += uint64(len(b))
+	l.take(c, b)
+	switch {
+	case c.gone:
+	case over(err):
+		l.bye(c)
+	case c.readable:
+		l.again(&c.conn)
+	}
+}
+
+// take does what b asks for: with the server that c has, or once there is one.
+func (l *loop) take(c *client, b []byte) {
+	if c.server == nil {
+		if b = l.alone(c, b); len(b) == 0 || !l.attach(c) {
+			if !c.gone && len(b) > 0 {
+				c.pending = append(c.pending[:0], b...)
+			}
+			return
+		}
+	}
+	l.forward(c, b)
+}
+
+// alone deals with what needs no server and returns the rest: the end of a COPY
+// whose answer was an error (PostgreSQL drops late copy messages too), a
+// Terminate, and a message that has only begun.
+func (l *loop) alone(c *client, b []byte) []byte {
+	for {
+		n := min(c.dropped, len(b))
+		b, c.dropped = b[n:], c.dropped-n
+		kind, total, ok := wire.Next(b)
+		switch {
+		case !ok:
+			c.keep(b)
+			return nil
+		case total == 0:
+			l.refuse(c, Malformed)
+			return nil
+		case kind == wire.CopyData, kind == wire.CopyDone, kind == wire.CopyFail:
+			c.dropped = total
+		case kind == wire.Terminate:
+			l.end(c)
+			return nil
+		case len(b) < total && total <= maxLook:
+			c.keep(b)
+			return nil
+		default:
+			return b
+		}
+	}
+}
+
+// bye is a client's last byte. PostgreSQL still answers what came before it, so
+// the pair stays until then.
+func (l *loop) bye(c *client) {
+	c.leaving = true
+	s := c.server
+	if s == nil || c.broken || s.due.none() || c.batch.open || c.remain > 0 || c.copying() {
+		l.end(c)
+	}
+}
+
+// copying reports whether the server waits for the client's copy data.
+func (c *client) copying() bool { return c.server != nil && c.server.copyIn }
+
+// refuse ends c with an error of the relay's own.
+func (l *loop) refuse(c *client, why Refusal) { l.fatal(c, l.cfg.Explain(why, c.pool.target)) }
+
+// fatal ends c with an error.
+func (l *loop) fatal(c *client, f wire.Fields) {
+	if c.gone {
+		return
+	}
+	l.write(&c.conn, wire.AppendError(nil, f))
+	l.end(c)
+}
+
+// end closes c and decides what becomes of its server.
+func (l *loop) end(c *client) {
+	if c.gone {
+		return
+	}
+	if c.waiting {
+		l.unqueue(c)
+	}
+	if c.server != nil {
+		l.bereave(c.server)
+	}
+	if c.tls != nil && !c.broken {
+		if c.tls.CloseWrite() == nil {
+			l.send(&c.conn, c.tls.TakeOut())
+		}
+	}
+	l.leave(&c.conn)
+	l.clients--
+	c.pool.clients--
+	c.pending = nil
+	c.ended()
+}

@@ -1,0 +1,283 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nusajournal/dermaga/broker/poll"
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// Mode says for how long a server stays with its client.
+type Mode uint8
+
+const (
+	// Transaction gives the server back when a transaction has ended and the
+	// client has left nothing in the session.
+	Transaction Mode = iota
+	// Session keeps the server until the client goes.
+	Session
+)
+
+// Param is a run-time parameter's name and value.
+type Param struct{ Name, Value string }
+
+// BackendKey is what a CancelRequest must show. Secret has 4 bytes in protocol
+// 3.0 and up to 256 from 3.2 on.
+type BackendKey struct {
+	PID    uint32
+	Secret []byte
+}
+
+// Target is where the clients of one route go: the identity of a pool and the
+// way to open a server for it. It is not changed after Add or Greeting.
+type Target struct {
+	// Key is all that makes two servers interchangeable: tenant, role, credential
+	// generation, server, database.
+	Key string
+	// Tenant is the tenant's id. All its pools live on one loop and count once
+	// against the number of open tenants.
+	Tenant string
+	// Greeting names what decides the parameters that a server greets with.
+	Greeting             string
+	Slug, Database, Role string // for people
+	PoolSize             int    // most servers of this pool, at least 1
+	// Dial opens a server. It runs in a goroutine of its own, and ctx ends with
+	// the relay. An error that has a method Fields() wire.Fields is passed on to
+	// the clients that wait.
+	Dial func(ctx context.Context) (*Server, error)
+	// Cancel asks the server to cancel what key's session runs now, and returns
+	// when the server has taken it (it closes the connection).
+	Cancel func(ctx context.Context, key BackendKey) error
+}
+
+// Server is a server connection at its first ReadyForQuery, with nothing read
+// beyond it.
+type Server struct {
+	Conn   net.Conn // *net.TCPConn or *poll.TLS
+	Params []Param  // as reported during login
+	Key    BackendKey
+}
+
+// Client is an authenticated client that has been sent everything up to its
+// first ReadyForQuery, with nothing read beyond what was answered.
+type Client struct {
+	Conn   net.Conn // *net.TCPConn or *poll.TLS
+	Target *Target
+	Mode   Mode
+	Login  string
+	Told   []Param // parameter values that it was told
+	Set    []Param // settings of its startup packet that no server reports
+	Ended  func()  // called once, from the loop, when it is gone; must not block
+}
+
+// Refusal is a reason of the relay's own to end a client.
+type Refusal uint8
+
+const (
+	// QueryWait: no server became free within QueryWait.
+	QueryWait Refusal = iota
+	// NoPlace: the tenant got no place among the open ones within QueryWait.
+	NoPlace
+	// ServerLost: the server connection ended while the client was using it.
+	ServerLost
+	// DialFailed: no server could be opened, and the error has no fields.
+	DialFailed
+	// ShuttingDown: the relay drains.
+	ShuttingDown
+	// Malformed: the client sent bytes that are no message.
+	Malformed
+	// NoStatement: the client uses an unnamed statement that it never made.
+	NoStatement
+)
+
+// Places decides which tenants may have servers at the same time. Safe for
+// concurrent use; asked only when a tenant opens or has closed.
+type Places interface {
+	// Take asks for a place. Tenant.Granted is the answer, now or later.
+	Take(t *Tenant)
+	// Give returns t's place, or withdraws what it asked for.
+	Give(t *Tenant)
+	// Retry is called now and then while some clients wait.
+	Retry()
+}
+
+// Config of a Relay. All fields are needed.
+type Config struct {
+	Loops          int           // threads that relay, at least 1
+	QueryWait      time.Duration // longest wait for a server
+	ServerIdle     time.Duration // a server unused for so long is closed
+	ServerLifetime time.Duration // a server older than this is not used again
+	TTL            time.Duration // a tenant unused for so long gives its place back
+	Places         Places
+	Explain        func(Refusal, *Target) wire.Fields
+	Log            *slog.Logger
+}
+
+// Relay owns the loops. Its methods are safe for concurrent use.
+type Relay struct {
+	cfg    Config
+	loops  []*loop
+	ctx    context.Context // ends the dials under way
+	cancel context.CancelFunc
+
+	mu        sync.Mutex
+	tenants   map[string]*Tenant // never forgotten: their counters survive
+	greetings map[string][]Param
+}
+
+// ErrStopped is returned for whatever comes after Stop.
+var ErrStopped = errors.New("relay has stopped")
+
+// Start starts the loops.
+func Start(cfg Config) (*Relay, error) {
+	r := &Relay{cfg: cfg, tenants: map[string]*Tenant{}, greetings: map[string][]Param{}}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	for range cfg.Loops {
+		l, err := newLoop(r)
+		if err != nil {
+			_ = r.Stop(r.ctx)
+			return nil, fmt.Errorf("start loop: %w", err)
+		}
+		r.loops = append(r.loops, l)
+		go l.run()
+	}
+	return r, nil
+}
+
+// Stop drains: idle clients are told and closed, those in a transaction when it
+// ends, and whoever is left when ctx ends. It returns when all loops are gone,
+// and may be called twice.
+func (r *Relay) Stop(ctx context.Context) error {
+	for _, l := range r.loops {
+		l.box.post(func(l *loop) { l.drain() })
+	}
+	var err error
+	for _, l := range r.loops {
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+			l.box.post(func(l *loop) { l.quit() })
+			<-l.done
+		}
+	}
+	r.cancel()
+	return err
+}
+
+// Handle names a client that was added, also after it has gone.
+type Handle struct {
+	loop *loop
+	at   poll.Token
+}
+
+// Add hands c over to the loop of its tenant. The connection is the relay's in
+// every case, and Ended is called in every case but an error.
+func (r *Relay) Add(c Client) (Handle, error) {
+	sock, err := adopt(c.Conn)
+	if err != nil {
+		return Handle{}, fmt.Errorf("add client: %w", err)
+	}
+	t := r.tenant(c.Target)
+	h := Handle{loop: t.loop}
+	got := make(chan poll.Token, 1)
+	if !t.loop.box.post(func(l *loop) { got <- l.add(t, c, sock) }) {
+		sock.shut()
+		return Handle{}, ErrStopped
+	}
+	select {
+	case h.at = <-got:
+	case <-t.loop.done:
+		return Handle{}, ErrStopped
+	}
+	return h, nil
+}
+
+// Cancel cancels what the client runs now, if it runs anything.
+func (h Handle) Cancel() {
+	h.loop.box.post(func(l *loop) {
+		if c := l.find(h.at); c != nil && c.asClient != nil {
+			l.cancel(c.asClient)
+		}
+	})
+}
+
+// Greeting returns the parameters that a server of t greets with. They are
+// remembered by t.Greeting, so a login needs no server; the first one opens one.
+func (r *Relay) Greeting(ctx context.Context, t *Target) ([]Param, error) {
+	r.mu.Lock()
+	known := r.greetings[t.Greeting]
+	r.mu.Unlock()
+	if known == nil {
+		got := make(chan greeted, 1)
+		tenant := r.tenant(t)
+		if !tenant.loop.box.post(func(l *loop) { l.greet(tenant, t, got) }) {
+			return nil, ErrStopped
+		}
+		select {
+		case g := <-got:
+			if g.err != nil {
+				return nil, g.err
+			}
+			known = g.params
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-tenant.loop.done:
+			return nil, ErrStopped
+		}
+	}
+	out := slices.Clone(known)
+	for i := range out {
+		if out[i].Name == "session_authorization" {
+			out[i].Value = t.Role
+		}
+	}
+	return out, nil
+}
+
+type greeted struct {
+	params []Param
+	err    error
+}
+
+// remember keeps what a server of t greeted with.
+func (r *Relay) remember(t *Target, params []Param) {
+	r.mu.Lock()
+	r.greetings[t.Greeting] = params
+	r.mu.Unlock()
+}
+
+// tenant finds t's tenant, or gives it to the loop with the fewest.
+func (r *Relay) tenant(t *Target) *Tenant {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if have, ok := r.tenants[t.Tenant]; ok {
+		return have
+	}
+	home := slices.MinFunc(r.loops, func(a, b *loop) int { return a.tenants - b.tenants })
+	home.tenants++
+	made := &Tenant{ID: t.Tenant, Slug: t.Slug, loop: home, pools: map[string]*pool{}}
+	r.tenants[t.Tenant] = made
+	return made
+}
+
+// all returns every tenant that had a client since Start.
+func (r *Relay) all() []*Tenant {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.tenants))
+}
+
+// Threads is what GOMAXPROCS should be for so many loops: one for each, and at
+// least one for everything else. Go's own default follows the cgroup and knows
+// nothing of threads that poll.
+func Threads(loops int) int { return loops + max(1, runtime.NumCPU()-loops) }

@@ -1,0 +1,103 @@
+package relay
+
+import "github.com/nusajournal/dermaga/broker/wire"
+
+// release gives s back to its pool if its client's transaction has ended and
+// nothing of the client's is left in it or on its way to it. Otherwise the pair
+// stays.
+func (l *loop) release(s *server) {
+	c := s.client
+	if s.status != wire.Idle || c.batch.open || c.remain > 0 || s.copyIn || s.cancelling > 0 {
+		return
+	}
+	if l.draining || c.leaving {
+		if l.draining && !c.leaving {
+			l.refuse(c, ShuttingDown)
+		} else {
+			l.end(c)
+		}
+		return
+	}
+	if c.mode == Session || c.kept != 0 {
+		return
+	}
+	l.part(s)
+	l.again(&c.conn)
+}
+
+// bereave decides what becomes of s when its client ends: back to the pool if it
+// is clean or can be cleaned, else closed, and what still runs there cancelled.
+func (l *loop) bereave(s *server) {
+	c := s.client
+	if !s.due.none() {
+		l.sendCancel(s, func(*loop) {})
+	}
+	clean := s.status == wire.Idle && s.due.none() && !c.batch.open && c.remain == 0 && !s.copyIn
+	if !clean || s.cancelling > 0 || s.broken || c.kept&keepTaint != 0 {
+		c.server = nil
+		l.drop(s)
+		return
+	}
+	s.dirty = s.dirty || c.mode == Session || c.kept != 0
+	l.part(s)
+}
+
+// part separates a pair at the end of a transaction. A server that is too old or
+// whose pool has a newer way to open one is not used again.
+func (l *loop) part(s *server) {
+	c, p := s.client, s.pool
+	c.server, s.client = nil, nil
+	p.tenant.lastUsed.Store(l.clock.UnixNano())
+	if !l.clock.Before(s.expires) || l.draining || p.servers > p.target.PoolSize {
+		l.closeServer(s)
+		return
+	}
+	l.offer(s)
+}
+
+// drain tells those who are idle to go, and the others when their transaction
+// ends. The loop stops when the last is gone.
+func (l *loop) drain() {
+	if l.draining {
+		return
+	}
+	l.draining = true
+	for _, c := range l.clientList() {
+		switch {
+		case c.server == nil:
+			l.refuse(c, ShuttingDown)
+		case c.server.due.none():
+			l.release(c.server)
+		}
+	}
+	l.soon()
+}
+
+// quit ends everything at once.
+func (l *loop) quit() {
+	l.draining, l.stopped = true, true
+	for _, c := range l.clientList() {
+		l.refuse(c, ShuttingDown)
+	}
+	for i := range l.slots {
+		if c := l.slots[i].conn; c != nil && c.asServer != nil {
+			l.closeServer(c.asServer)
+		}
+	}
+	for t := range l.open {
+		t.state = closed
+		l.cfg.Places.Give(t)
+	}
+	clear(l.open)
+}
+
+// clientList is all clients, as they are now.
+func (l *loop) clientList() []*client {
+	list := make([]*client, 0, l.clients)
+	for i := range l.slots {
+		if c := l.slots[i].conn; c != nil && c.asClient != nil {
+			list = append(list, c.asClient)
+		}
+	}
+	return list
+}

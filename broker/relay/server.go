@@ -1,0 +1,262 @@
+package relay
+
+import (
+	"context"
+	"time"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// server is a connection to PostgreSQL that has logged in. Owned by its loop.
+type server struct {
+	conn
+	pool   *pool
+	target *Target // that it was opened for
+	client *client // paired with it; nil: idle
+	key    BackendKey
+
+	status   byte // of its last ReadyForQuery
+	due      dues
+	copyIn   bool // takes copy data, so Sync means nothing to it
+	dropping bool // the message that streams is one that nobody sees
+
+	reported   *params      // what it says of itself
+	base       *params      // … after DISCARD ALL
+	extra      *params      // settings replayed on it that it does not report
+	dirty      bool         // needs DISCARD ALL before another client
+	last       uint64       // serial of the client that used it last
+	refused    *wire.Fields // what it said to our prelude
+	dying      bool         // its last error was its last word
+	cancelling int          // cancel requests on their way: not to be released before
+
+	expires   time.Time
+	idleSince time.Time
+}
+
+// welcome takes a new server into p.
+func (l *loop) welcome(p *pool, t *Target, in *Server, sock socket) (*server, error) {
+	s := &server{pool: p, target: t, key: in.Key, status: wire.Idle}
+	s.asServer = s
+	s.reported = l.sets.of(in.Params)
+	s.base, s.extra = s.reported, l.sets.none
+	s.expires = l.clock.Add(l.lifetime())
+	if err := l.join(&s.conn, sock); err != nil {
+		return nil, err
+	}
+	p.servers++
+	p.count.opened++
+	return s, nil
+}
+
+// serveServer reads from s once, unless its client has not yet taken what was
+// sent before: that is the back-pressure.
+func (l *loop) serveServer(s *server) {
+	switch {
+	case s.broken:
+		l.lost(s)
+		return
+	case !s.readable, s.client != nil && len(s.client.out) > 0:
+		return
+	}
+	b, err := l.fill(&s.conn)
+	s.pool.count.bytesOut += uint64(len(b))
+	l.answer(s, b)
+	switch {
+	case s.gone:
+	case over(err):
+		l.lost(s)
+	case s.readable:
+		l.again(&s.conn)
+	}
+}
+
+// answer forwards b to s's client, but for what answers messages of our own.
+func (l *loop) answer(s *server, b []byte) {
+	i := min(s.remain, len(b))
+	s.remain -= i
+	from := 0 // where what is to be forwarded begins
+	if s.dropping {
+		from = i
+	}
+	for i < len(b) {
+		kind, total, ok := wire.Next(b[i:])
+		if !ok {
+			break
+		}
+		if total == 0 {
+			l.lost(s)
+			return
+		}
+		have := min(total, len(b)-i)
+		if have < total && total <= maxLook && looked(kind) {
+			break
+		}
+		drop := s.due.prelude()
+		if looked(kind) {
+			if !l.heed(s, kind, b[i+wire.HeaderLen:i+have], drop) {
+				return
+			}
+		}
+		if drop {
+			from = l.skip(s, b, from, i, have)
+		}
+		s.remain, s.dropping = total-have, drop && have < total
+		i += have
+	}
+	s.keep(b[i:])
+	if s.client != nil && from < i {
+		l.write(&s.client.conn, b[from:i])
+	}
+	if s.client != nil && s.due.none() {
+		l.release(s)
+	}
+}
+
+// skip forwards what came before the message at, and returns where the next run
+// begins, behind that message.
+func (l *loop) skip(s *server, b []byte, from, at, have int) int {
+	if s.client != nil && from < at {
+		l.write(&s.client.conn, b[from:at])
+	}
+	return max(from, at+have)
+}
+
+// looked reports whether a message of the server's is looked at, and not only
+// forwarded.
+func looked(kind byte) bool {
+	switch kind {
+	case wire.ReadyForQuery, wire.ParameterStatus, wire.Error, wire.CopyIn, wire.CopyBoth:
+		return true
+	}
+	return false
+}
+
+// heed takes a message of the server's into account; ours says that it answers a
+// message of our own. It reports false when s is gone.
+func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
+	switch kind {
+	case wire.ParameterStatus:
+		l.report(s, body, !ours)
+	case wire.CopyIn, wire.CopyBoth:
+		s.copyIn = s.due.copyIn()
+	case wire.Error:
+		s.copyIn = false
+		f := wire.ParseError(body)
+		s.dying = f.Severity == "FATAL" || f.Severity == "PANIC"
+		if ours {
+			s.refused = &f
+		}
+		if s.client != nil {
+			s.client.batch.discards = false
+		}
+	case wire.ReadyForQuery:
+		return l.readied(s, body)
+	}
+	return true
+}
+
+// readied is a ReadyForQuery: one more answer is complete.
+func (l *loop) readied(s *server, body []byte) bool {
+	owed, ok := s.due.ready()
+	if !ok || len(body) != 1 || s.client == nil {
+		l.lost(s)
+		return false
+	}
+	s.status = body[0]
+	c := s.client
+	if owed != forPrelude {
+		if s.status == wire.Idle {
+			c.pool.count.transactions++
+			if c.batch.discards && s.due.none() {
+				c.kept, s.extra, s.dirty = 0, l.sets.none, false
+			}
+		}
+		return true
+	}
+	if s.refused != nil { // a setting of the startup packet that the server does not take
+		f := *s.refused
+		f.Severity = "FATAL"
+		s.refused, s.dirty = nil, true
+		l.fatal(c, f)
+		return false
+	}
+	if !s.due.prelude() {
+		l.agree(c, s)
+	}
+	return true
+}
+
+// lost is a server that has ended or that makes no sense. Its client is told,
+// unless the server's own last word has done so; nothing is tried again.
+func (l *loop) lost(s *server) {
+	c := s.client
+	l.drop(s)
+	if c == nil {
+		return
+	}
+	c.server = nil
+	if c.leaving || s.dying {
+		l.end(c)
+		return
+	}
+	l.refuse(c, ServerLost)
+}
+
+// closeServer says goodbye to a server that nobody uses.
+func (l *loop) closeServer(s *server) {
+	if !s.broken && len(s.out) == 0 {
+		l.write(&s.conn, []byte{wire.Terminate, 0, 0, 0, 4})
+	}
+	l.drop(s)
+}
+
+// drop closes s's connection, whatever it is doing.
+func (l *loop) drop(s *server) {
+	if s.gone {
+		return
+	}
+	p := s.pool
+	for i, x := range p.idle {
+		if x == s {
+			p.idle = append(p.idle[:i], p.idle[i+1:]...)
+			break
+		}
+	}
+	s.client = nil
+	l.leave(&s.conn)
+	p.servers--
+	p.count.closed++
+	l.grow(p)
+}
+
+// cancel passes a cancel request on, if the server is working for c now. Until
+// the server has taken it, s stays with c, so that it hits nobody else's query.
+func (l *loop) cancel(c *client) {
+	s := c.server
+	if s == nil || s.due.none() || s.due.prelude() {
+		return
+	}
+	s.cancelling++
+	l.sendCancel(s, func(l *loop) {
+		s.cancelling--
+		if !s.gone && s.client != nil && s.due.none() {
+			l.release(s)
+		}
+	})
+}
+
+// cancelTimeout bounds a cancel request upstream.
+const cancelTimeout = 10 * time.Second
+
+// sendCancel asks PostgreSQL to cancel what s runs, and posts then.
+func (l *loop) sendCancel(s *server, then func(*loop)) {
+	key, t := s.key, s.target
+	go func() {
+		ctx, stop := context.WithTimeout(l.relay.ctx, cancelTimeout)
+		defer stop()
+		if err := t.Cancel(ctx, key); err != nil {
+			l.log.Warn("cancel", "tenant", t.Slug, "err", err)
+		}
+		l.box.post(then)
+	}()
+}

@@ -1,0 +1,150 @@
+package relay
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// params is a set of parameters and their values, sorted by name. It never
+// changes; equal sets of one loop are nearly always the same pointer, so that a
+// client and a server that agree are found out by one comparison.
+type params struct{ list []Param }
+
+// interner makes params. Owned by its loop.
+type interner struct {
+	have map[string]*params
+	none *params
+}
+
+// maxInterned bounds the interner's memory: application names may differ for
+// every client. Past it, it starts anew; equal sets are then compared by value.
+const maxInterned = 4096
+
+func newInterner() interner {
+	none := &params{}
+	return interner{have: map[string]*params{"": none}, none: none}
+}
+
+// of returns list as params.
+func (in *interner) of(list []Param) *params {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b Param) int { return strings.Compare(a.Name, b.Name) })
+	var key strings.Builder
+	for _, p := range list {
+		key.WriteString(p.Name)
+		key.WriteByte(0)
+		key.WriteString(p.Value)
+		key.WriteByte(0)
+	}
+	if p, ok := in.have[key.String()]; ok {
+		return p
+	}
+	if len(in.have) >= maxInterned {
+		in.have = map[string]*params{"": in.none}
+	}
+	p := &params{list: list}
+	in.have[key.String()] = p
+	return p
+}
+
+// with returns p with name set to value.
+func (in *interner) with(p *params, name, value string) *params {
+	list := slices.Clone(p.list)
+	if i := slices.IndexFunc(list, func(x Param) bool { return x.Name == name }); i < 0 {
+		list = append(list, Param{name, value})
+	} else {
+		list[i].Value = value
+	}
+	return in.of(list)
+}
+
+// get returns name's value and whether it is known.
+func (p *params) get(name string) (string, bool) {
+	for _, x := range p.list {
+		if x.Name == name {
+			return x.Value, true
+		}
+	}
+	return "", false
+}
+
+// prelude appends to out what s must be told before c can use it: nothing in the
+// ordinary case. It goes out in one write with c's first message, and its answers
+// are swallowed. DISCARD ALL comes first when s was left with state; c's settings
+// follow where s differs; last, an unnamed statement that is not c's own is closed
+// if c refers to one.
+func (l *loop) prelude(out []byte, c *client, s *server) []byte {
+	if s.dirty || s.extra != c.extra && s.extra != l.sets.none || c.wantClean && s.last != c.serial {
+		out = wire.AppendQuery(out, "DISCARD ALL")
+		s.due.push(forPrelude)
+		s.dirty, s.extra, s.reported = false, l.sets.none, s.base
+	}
+	if pairs := l.differences(c, s); len(pairs) > 0 {
+		out = wire.AppendSetConfig(out, pairs)
+		s.due.push(forPrelude)
+		s.extra = c.extra
+	}
+	if c.wantNoUnnamed {
+		out = wire.AppendCloseUnnamed(out)
+		s.due.push(forPrelude)
+	}
+	return out
+}
+
+// differences lists the settings in which s is not as c wants it. A value that
+// only the server sets, such as in_hot_standby, is told to the client instead.
+func (l *loop) differences(c *client, s *server) (pairs [][2]string) {
+	if c.told != s.reported {
+		for _, want := range c.told.list {
+			have, known := s.reported.get(want.Name)
+			if known && have != want.Value && wire.Reported([]byte(want.Name)) {
+				pairs = append(pairs, [2]string{want.Name, want.Value})
+			}
+		}
+	}
+	if c.extra != s.extra {
+		for _, want := range c.extra.list {
+			pairs = append(pairs, [2]string{want.Name, want.Value})
+		}
+	}
+	return pairs
+}
+
+// agree makes what c knows and what s reports the same, once s has done what the
+// prelude asked: c learns a value in the server's spelling, and what it could
+// not have chosen.
+func (l *loop) agree(c *client, s *server) {
+	if c.told == s.reported {
+		return
+	}
+	var out []byte
+	for _, have := range s.reported.list {
+		if known, ok := c.told.get(have.Name); !ok || known != have.Value {
+			out = wire.AppendParameterStatus(out, have.Name, have.Value)
+		}
+	}
+	c.told = s.reported
+	if len(out) > 0 {
+		l.write(&c.conn, out)
+	}
+}
+
+// report notes a ParameterStatus of s. While its client is served by it, the
+// client hears of it too.
+func (l *loop) report(s *server, body []byte, forClient bool) {
+	name, rest, ok := wire.Cut(body)
+	value, _, ok2 := wire.Cut(rest)
+	if !ok || !ok2 {
+		return
+	}
+	n, v := string(name), string(value)
+	s.reported = l.sets.with(s.reported, n, v)
+	switch {
+	case s.client == nil: // a reloaded configuration: what DISCARD ALL goes back to
+		s.base = l.sets.with(s.base, n, v)
+	case forClient:
+		s.client.told = l.sets.with(s.client.told, n, v)
+	}
+}

@@ -1,0 +1,83 @@
+package relay
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// How often time-outs are looked at: waits for a server are kept to a twentieth
+// of a second, the rest to a second. A loop without open tenants sleeps for ever.
+const (
+	sweepWaiting = 50 * time.Millisecond
+	sweepOpen    = time.Second
+)
+
+// timeout is how long the poller may wait, in milliseconds; -1 is for ever.
+func (l *loop) timeout() int {
+	if len(l.ready) > 0 {
+		return 0
+	}
+	if l.sweepAt.Equal(never) {
+		return -1
+	}
+	return int(max(0, l.sweepAt.Sub(l.clock))/time.Millisecond) + 1
+}
+
+// never is a time that does not come.
+var never = time.Unix(1<<40, 0)
+
+// soon makes the next sweep come when somebody has begun to wait.
+func (l *loop) soon() {
+	if at := l.clock.Add(sweepWaiting); at.Before(l.sweepAt) {
+		l.sweepAt = at
+	}
+}
+
+// sweep is every time-out of the loop: waiting too long, servers idle too long or
+// too old, tenants unused too long.
+func (l *loop) sweep() {
+	wanted := l.waiters > 0
+	for t := range l.open {
+		wanted = wanted || t.state == asking
+		t.each(func(p *pool) {
+			l.late(p)
+			l.grow(p)
+			l.retire(p)
+		})
+		if t.state == opened && !t.busy() && l.clock.Sub(t.LastUsed()) >= l.cfg.TTL {
+			l.close(t)
+		}
+	}
+	switch {
+	case wanted:
+		l.cfg.Places.Retry()
+		l.sweepAt = l.clock.Add(sweepWaiting)
+	case len(l.open) > 0 || l.draining:
+		l.sweepAt = l.clock.Add(sweepOpen)
+	default:
+		l.sweepAt = never
+	}
+	if l.draining && l.clients == 0 {
+		l.quit()
+	}
+}
+
+// retire closes p's servers that have been idle for too long or are too old.
+// Those at the front have been idle the longest.
+func (l *loop) retire(p *pool) {
+	for i := 0; i < len(p.idle); {
+		s := p.idle[i]
+		if l.clock.Sub(s.idleSince) < l.cfg.ServerIdle && l.clock.Before(s.expires) {
+			i++
+			continue
+		}
+		l.closeServer(s)
+	}
+}
+
+// lifetime is that of one server: up to a tenth less than configured, so that
+// servers opened together do not end together.
+func (l *loop) lifetime() time.Duration {
+	d := l.cfg.ServerLifetime
+	return d - time.Duration(rand.Int64N(int64(d)/10+1))
+}
