@@ -1,0 +1,1 @@
+DROP TABLE fiscal_years;
