@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -53,6 +54,21 @@ type Result struct {
 
 // ErrProvisioned says that Resume met a tenant that has been in use.
 var ErrProvisioned = errors.New("tenant has been provisioned already")
+
+// Invalid is a request that cannot be carried out, with all that is wrong in
+// it. It is a registry.ErrInvalid.
+type Invalid struct{ Faults []error }
+
+func (i *Invalid) Error() string {
+	texts := make([]string, len(i.Faults))
+	for k, f := range i.Faults {
+		texts[k] = f.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Is makes errors.Is(err, registry.ErrInvalid) true.
+func (i *Invalid) Is(target error) bool { return target == registry.ErrInvalid }
 
 // A Failure is a run that was given up, with what became of it.
 type Failure struct {

@@ -86,7 +86,7 @@ func validate(ctx context.Context, j *Job) error {
 	}
 	j.plan = plan
 	if len(faults) > 0 {
-		return fmt.Errorf("%w: %w", registry.ErrInvalid, errors.Join(faults...))
+		return &Invalid{Faults: faults}
 	}
 	return nil
 }

@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/nusajournal/dermaga/admin/client"
+	"github.com/nusajournal/dermaga/admin/provision"
+	"github.com/nusajournal/dermaga/registry"
+)
+
+// Time-outs of the HTTP server. Provisioning takes seconds and may undo what it
+// made for a minute, so neither answers nor the end are cut short of that.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	writeTimeout  = 5 * time.Minute
+	drainTimeout  = 75 * time.Second
+	maxHeader     = 32 << 10 // bytes
+)
+
+// Broker is what the API asks of a broker in this process or elsewhere.
+type Broker interface {
+	// Stats fails when the broker cannot be reached.
+	Stats(ctx context.Context) (client.Stats, error)
+}
+
+// Config is what the API works with. Broker and Gatherer may be nil.
+type Config struct {
+	Registry  *registry.Registry
+	Provision provision.Deps
+	Broker    Broker
+	Gatherer  prometheus.Gatherer // for /metrics
+
+	// TenantURL makes the connection URL that a new tenant's owner gets.
+	TenantURL func(slug, login string, password registry.Secret) string
+
+	// OpenMetrics lets /metrics, which names tenants, be read without a token.
+	OpenMetrics bool
+
+	Version string       // for the OpenAPI document
+	Log     *slog.Logger // nil discards
+}
+
+// api is the handlers' common state.
+type api struct {
+	Config
+}
+
+// Handler returns the whole HTTP interface.
+func Handler(cfg Config) http.Handler {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &api{cfg}
+	mux := http.NewServeMux()
+
+	doc := huma.DefaultConfig("Dermaga", cfg.Version)
+	doc.DocsPath = ""     // its page loads scripts from other hosts
+	doc.SchemasPath = ""  // and no $schema links in answers
+	doc.CreateHooks = nil // which these would add
+	doc.Info.Description = "Tenants of a Dermaga connection broker. Errors are RFC 9457 problems."
+	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", Description: "made by: dermaga registry token"},
+	}
+	ops := humago.New(mux, doc)
+	ops.UseMiddleware(a.allow(ops))
+	a.addTenants(ops)
+	a.addStats(ops)
+	a.addHealth(ops)
+	if cfg.Gatherer != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{}))
+	}
+	return a.authenticate(readBody(route(mux)))
+}
+
+// Listen opens the address of the API. Without public it must be loopback.
+func Listen(ctx context.Context, address string, public bool) (net.Listener, error) {
+	if !public {
+		if err := onlyLoopback(address); err != nil {
+			return nil, err
+		}
+	}
+	var cfg net.ListenConfig
+	ln, err := cfg.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("admin API: %w", err)
+	}
+	return ln, nil
+}
+
+// ErrPublic says that an address would be reachable from elsewhere.
+var ErrPublic = errors.New("admin API on an address that is not loopback would send new passwords over the network in clear: listen on 127.0.0.1, or put TLS in front and say --admin-public")
+
+func onlyLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("admin API address %s: %w", address, err)
+	}
+	if ip, err := netip.ParseAddr(host); (err == nil && ip.IsLoopback()) || host == "localhost" {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", address, ErrPublic)
+}
+
+// Serve answers requests on ln until ctx ends, which also ends what they do:
+// a tenant half provisioned is undone first. It closes ln.
+func Serve(ctx context.Context, ln net.Listener, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ln) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("admin API: %w", err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err := server.Shutdown(drain)
+	<-ended
+	if err != nil {
+		return fmt.Errorf("admin API: requests still running after %s: %w", drainTimeout, errors.Join(err, server.Close()))
+	}
+	return nil
+}
