@@ -1,0 +1,217 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/nusajournal/dermaga/broker/relay"
+	"github.com/nusajournal/dermaga/registry"
+)
+
+// Config says how a Broker serves. Defaults fills in what is zero.
+type Config struct {
+	// TLS has the certificate that clients are shown. Nil: TLS is not offered,
+	// and a client that insists on it goes away.
+	TLS *tls.Config
+	// RequireTLS refuses clients that do not ask for TLS.
+	RequireTLS bool
+
+	// Keys derive the secret from which unknown logins get their salts. Nil: a
+	// random one, so that after a restart, or at another instance, an unknown
+	// login has another salt, which a login that exists never has.
+	Keys *registry.Keys
+
+	// MaxConnections is how many tenants may have open pools at the same time.
+	// One more closes the pools of the least recently used.
+	MaxConnections int
+	// ConnectionTTL closes the pools of a tenant that nobody has used for so long.
+	ConnectionTTL time.Duration
+	// PoolMode says for how long a client keeps a server where neither tenant nor
+	// login nor client choose: transaction or session.
+	PoolMode string
+
+	// HandshakeTimeout bounds the time from a connection to its accepted password.
+	HandshakeTimeout time.Duration
+	// MaxHandshakes bounds the connections that have not proven who they are. When
+	// so many are under way no further one is accepted.
+	MaxHandshakes int
+	// ServerConnectTimeout bounds a dial, with TLS and login.
+	ServerConnectTimeout time.Duration
+	// QueryWaitTimeout bounds a client's wait for a server.
+	QueryWaitTimeout time.Duration
+	// ServerIdleTimeout closes a server that nobody has used for so long.
+	ServerIdleTimeout time.Duration
+	// ServerLifetime closes a server of that age when it is next free.
+	ServerLifetime time.Duration
+	// ProvisionWait bounds the wait of a login for a tenant that is being made.
+	ProvisionWait time.Duration
+	// MigrationWait bounds the wait of a login for a tenant that is being migrated.
+	MigrationWait time.Duration
+
+	// Loops are the threads that relay. More than the load needs cost CPU: each
+	// wakes up for fewer events.
+	Loops int
+
+	// Log gets one line for an event. Nil: slog.Default().
+	Log *slog.Logger
+}
+
+// Defaults returns c with every zero replaced.
+func (c Config) Defaults() Config {
+	fill := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	fill(&c.ConnectionTTL, 30*time.Minute)
+	fill(&c.HandshakeTimeout, 15*time.Second)
+	fill(&c.ServerConnectTimeout, 15*time.Second)
+	fill(&c.QueryWaitTimeout, 2*time.Minute)
+	fill(&c.ServerIdleTimeout, 10*time.Minute)
+	fill(&c.ServerLifetime, time.Hour)
+	fill(&c.ProvisionWait, 5*time.Second)
+	fill(&c.MigrationWait, 30*time.Second)
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 50
+	}
+	if c.MaxHandshakes == 0 {
+		c.MaxHandshakes = 1000
+	}
+	if c.PoolMode == "" {
+		c.PoolMode = "transaction"
+	}
+	if c.Loops == 0 {
+		c.Loops = max(1, runtime.NumCPU()/2)
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}
+
+// Validate names every fault of c, with the value and what would be right.
+func (c Config) Validate() error {
+	var faults []error
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"ConnectionTTL", c.ConnectionTTL}, {"HandshakeTimeout", c.HandshakeTimeout},
+		{"ServerConnectTimeout", c.ServerConnectTimeout}, {"QueryWaitTimeout", c.QueryWaitTimeout},
+		{"ServerIdleTimeout", c.ServerIdleTimeout}, {"ServerLifetime", c.ServerLifetime},
+		{"ProvisionWait", c.ProvisionWait}, {"MigrationWait", c.MigrationWait},
+	} {
+		if d.value <= 0 {
+			faults = append(faults, fmt.Errorf("%s is %s: want more than 0", d.name, d.value))
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"MaxConnections", c.MaxConnections}, {"MaxHandshakes", c.MaxHandshakes}, {"Loops", c.Loops}} {
+		if n.value < 1 {
+			faults = append(faults, fmt.Errorf("%s is %d: want at least 1", n.name, n.value))
+		}
+	}
+	if c.PoolMode != "transaction" && c.PoolMode != "session" {
+		faults = append(faults, fmt.Errorf("PoolMode is %q: want transaction or session", c.PoolMode))
+	}
+	if c.RequireTLS && c.TLS == nil {
+		faults = append(faults, errors.New("RequireTLS without a certificate: nobody could connect"))
+	}
+	return errors.Join(faults...)
+}
+
+// ErrStopped is returned by what is asked of a Broker after Shutdown.
+var ErrStopped = errors.New("broker has stopped")
+
+// A Broker serves clients from New to Shutdown. Safe for concurrent use.
+type Broker struct {
+	cfg   Config
+	log   *slog.Logger
+	reg   *registry.Registry
+	tls   *tls.Config // nil: not offered
+	relay *relay.Relay
+
+	dialer     *dialer
+	keys       *keyring
+	census     *census
+	changes    changes
+	counters   counters
+	pools      *tenantPools
+	mockSecret []byte
+	halfOpen   chan struct{} // a place for each connection that has not proven who it is
+	computing  gate
+
+	mu       sync.Mutex
+	stopping context.Context // done: nothing new begins
+	stop     context.CancelFunc
+	running  sync.WaitGroup // Serves and ceremonies
+}
+
+// New starts a broker over reg, which must stay open until Shutdown has returned.
+func New(cfg Config, reg *registry.Registry) (*Broker, error) {
+	cfg = cfg.Defaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	b := &Broker{
+		cfg: cfg, log: cfg.Log, reg: reg,
+		keys: newKeyring(), census: newCensus(), pools: newTenantPools(cfg.MaxConnections),
+		halfOpen: make(chan struct{}, cfg.MaxHandshakes),
+		// The loops keep their processors whatever handshakes there are to compute.
+		computing:  newGate(max(1, runtime.GOMAXPROCS(0)-cfg.Loops)),
+		mockSecret: make([]byte, 32),
+	}
+	if cfg.TLS != nil {
+		b.tls = serverTLS(cfg.TLS)
+	}
+	if cfg.Keys != nil {
+		b.mockSecret = cfg.Keys.Derive("broker: salts of unknown logins")
+	} else {
+		_, _ = rand.Read(b.mockSecret)
+	}
+	b.dialer = &dialer{timeout: cfg.ServerConnectTimeout, computing: b.computing, keys: newKeyCache()}
+	b.stopping, b.stop = context.WithCancel(context.Background())
+	var err error
+	b.relay, err = relay.Start(relay.Config{
+		Loops: cfg.Loops, QueryWait: cfg.QueryWaitTimeout,
+		ServerIdle: cfg.ServerIdleTimeout, ServerLifetime: cfg.ServerLifetime, TTL: cfg.ConnectionTTL,
+		Places: b.pools, Explain: explain, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	reg.OnChange(func(registry.Change) { b.changes.announce() })
+	return b, nil
+}
+
+// enter counts one more Serve in, unless the broker is stopping.
+func (b *Broker) enter() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopping.Err() != nil {
+		return false
+	}
+	b.running.Add(1)
+	return true
+}
+
+// Shutdown stops accepting, refuses the connections whose ceremony is under way,
+// lets running transactions finish and closes everything; what is left when ctx
+// ends is closed at once, and ctx's cause returned. When it returns no goroutine
+// of the broker is left. Safe to call twice.
+func (b *Broker) Shutdown(ctx context.Context) error {
+	b.mu.Lock()
+	b.stop()
+	b.mu.Unlock()
+	b.running.Wait() // bounded: the ceremonies' connections are interrupted
+	return b.relay.Stop(ctx)
+}

@@ -1,0 +1,302 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/nusajournal/dermaga/broker/relay"
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// A clientError is an error that a client is told, in the words of this file's
+// table. Every other error ends a connection without a word, since it came
+// from the connection itself.
+type clientError struct {
+	code, msg    string
+	detail, hint string
+}
+
+func (e *clientError) Error() string {
+	if e.detail == "" {
+		return fmt.Sprintf("%s (SQLSTATE %s)", e.msg, e.code)
+	}
+	return fmt.Sprintf("%s: %s (SQLSTATE %s)", e.msg, e.detail, e.code)
+}
+
+// Fields is e as the relay passes it on. All errors of a ceremony end it, so
+// all are FATAL.
+func (e *clientError) Fields() wire.Fields {
+	return wire.Fields{Severity: "FATAL", Code: e.code, Message: e.msg, Detail: e.detail, Hint: e.hint}
+}
+
+func (e *clientError) response() *pgproto3.ErrorResponse {
+	return &pgproto3.ErrorResponse{
+		Severity: "FATAL", SeverityUnlocalized: "FATAL",
+		Code: e.code, Message: e.msg, Detail: e.detail, Hint: e.hint,
+	}
+}
+
+// asClientError finds what to tell the client about err, nil when nothing.
+func asClientError(err error) *clientError {
+	var told *clientError
+	if errors.As(err, &told) {
+		return told
+	}
+	var option *wire.OptionError
+	switch {
+	case errors.As(err, &option):
+		return &clientError{
+			code: pgerrcode.SyntaxError, msg: option.Error(),
+			hint: "options takes -c name=value and --name=value",
+		}
+	case errors.Is(err, wire.ErrLayout):
+		return &clientError{code: pgerrcode.ProtocolViolation, msg: wire.ErrLayout.Error()}
+	case errors.Is(err, wire.ErrNoUser):
+		return &clientError{code: pgerrcode.InvalidAuthorizationSpecification, msg: wire.ErrNoUser.Error()}
+	}
+	return nil
+}
+
+// The greeting.
+
+var errClearBytes = &clientError{
+	code:   pgerrcode.ProtocolViolation,
+	msg:    "received unencrypted data after SSL request",
+	detail: "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.",
+}
+
+var errNoALPN = &clientError{
+	code: pgerrcode.ProtocolViolation,
+	msg:  "received direct SSL connection request without ALPN protocol negotiation extension",
+	hint: `offer the protocol "postgresql", or use sslnegotiation=postgres`,
+}
+
+var errTLSRequired = &clientError{
+	code: pgerrcode.InvalidAuthorizationSpecification,
+	msg:  "connection is not encrypted",
+	hint: "this broker takes TLS only: connect with sslmode=require",
+}
+
+var errReplication = &clientError{
+	code: pgerrcode.FeatureNotSupported,
+	msg:  "replication connections are not supported through the broker",
+	hint: "connect to the PostgreSQL server itself for replication",
+}
+
+func errVersion(v wire.Version) *clientError {
+	return &clientError{
+		code: pgerrcode.FeatureNotSupported,
+		msg:  fmt.Sprintf("unsupported frontend protocol %s: server supports 3.0 to %s", v, wire.Version32),
+	}
+}
+
+func errSettingName(name string) *clientError {
+	return &clientError{
+		code: pgerrcode.UndefinedObject,
+		msg:  fmt.Sprintf("unrecognized configuration parameter %q", name),
+	}
+}
+
+func errSettingFixed(name string) *clientError {
+	return &clientError{
+		code: pgerrcode.CantChangeRuntimeParam,
+		msg:  fmt.Sprintf("parameter %q cannot be set when connecting through the broker", name),
+	}
+}
+
+func errSettingValue(name, value string, allowed ...string) *clientError {
+	e := &clientError{
+		code: pgerrcode.InvalidParameterValue,
+		msg:  fmt.Sprintf("invalid value for parameter %q: %q", name, value),
+	}
+	if len(allowed) > 0 {
+		e.hint = "Available values: " + strings.Join(allowed, ", ") + "."
+	}
+	return e
+}
+
+// Authentication. Whatever is wrong with a name or a password, the answer is
+// errPassword: it must not tell which.
+
+func errPassword(user string) *clientError {
+	return &clientError{
+		code: pgerrcode.InvalidPassword,
+		msg:  fmt.Sprintf("password authentication failed for user %q", user),
+	}
+}
+
+func errExpected(what string, got byte) *clientError {
+	return &clientError{
+		code: pgerrcode.ProtocolViolation,
+		msg:  fmt.Sprintf("expected %s, got message type %d", what, got),
+	}
+}
+
+func errTooLong(what string) *clientError {
+	return &clientError{code: pgerrcode.ProtocolViolation, msg: what + " is too long"}
+}
+
+func errMalformedSCRAM(detail string) *clientError {
+	return &clientError{code: pgerrcode.ProtocolViolation, msg: "malformed SCRAM message", detail: detail}
+}
+
+var errMechanism = &clientError{
+	code: pgerrcode.ProtocolViolation,
+	msg:  "client selected an invalid SASL authentication mechanism",
+	hint: "this broker offers SCRAM-SHA-256",
+}
+
+var errChannelBinding = &clientError{
+	code: pgerrcode.ProtocolViolation,
+	msg:  "client requires SCRAM channel binding, but it is not supported",
+	hint: "connect with channel_binding=prefer",
+}
+
+var errAuthorizationIdentity = &clientError{
+	code: pgerrcode.FeatureNotSupported,
+	msg:  "client uses authorization identity, but it is not supported",
+}
+
+var errSCRAMExtension = &clientError{
+	code: pgerrcode.FeatureNotSupported,
+	msg:  "client requires an unsupported SCRAM extension",
+}
+
+var errRegistryDown = &clientError{
+	code: pgerrcode.CannotConnectNow,
+	msg:  "the broker cannot reach its registry",
+	hint: "try again in a moment; the operator finds the cause in the broker's log",
+}
+
+// Routing: only who has authenticated is told any of this.
+
+func errNoTenant(database string) *clientError {
+	return &clientError{
+		code: pgerrcode.InvalidCatalogName,
+		msg:  fmt.Sprintf("database %q does not exist", database),
+		hint: "the database is the slug of a tenant; there is none of that name for this login",
+	}
+}
+
+func errSuspended(slug, reason string) *clientError {
+	return &clientError{
+		code:   pgerrcode.CannotConnectNow,
+		msg:    fmt.Sprintf("tenant %q is suspended", slug),
+		detail: reason,
+		hint:   "ask the operator to find the cause in the tenant's activities and to resume it",
+	}
+}
+
+func errProvisioning(slug string) *clientError {
+	return &clientError{
+		code: pgerrcode.CannotConnectNow,
+		msg:  fmt.Sprintf("tenant %q is still being provisioned", slug),
+		hint: "try again in a moment",
+	}
+}
+
+func errMigrating(slug string) *clientError {
+	return &clientError{
+		code: pgerrcode.CannotConnectNow,
+		msg:  fmt.Sprintf("tenant %q is being migrated", slug),
+		hint: "the migration took longer than new connections are held for; try again in a moment",
+	}
+}
+
+func errTenantClients(slug, plan string, limit int) *clientError {
+	return &clientError{
+		code:   pgerrcode.TooManyConnections,
+		msg:    fmt.Sprintf("too many clients for tenant %q", slug),
+		detail: fmt.Sprintf("The tenant (plan %s) may have max_clients = %d clients at once.", plan, limit),
+		hint:   "close clients that are not used, or raise the tenant's max_clients",
+	}
+}
+
+func errLoginClients(login string, limit int) *clientError {
+	return &clientError{
+		code:   pgerrcode.TooManyConnections,
+		msg:    fmt.Sprintf("too many connections for login %q", login),
+		detail: fmt.Sprintf("The login may have max_clients = %d clients at once.", limit),
+		hint:   "close clients that are not used, or raise the login's max_clients",
+	}
+}
+
+var errShuttingDown = &clientError{
+	code: pgerrcode.AdminShutdown,
+	msg:  "the broker is shutting down",
+	hint: "connect again: another instance, or this one when it is back",
+}
+
+// Servers.
+
+// A serverError is what a server answered instead of letting the broker in.
+// Its code is empty when the server sent none (CVE-2026-6666).
+type serverError struct{ wire.Fields }
+
+func (e *serverError) Error() string {
+	code := e.Code
+	if code == "" {
+		code = "none"
+	}
+	return "server: " + e.Message + " (SQLSTATE " + code + ")"
+}
+
+// errServer says that no server could be had. What the server itself said is
+// passed on; what went wrong inside the broker is for its log.
+func errServer(slug string, err error) *clientError {
+	e := &clientError{
+		code: pgerrcode.ConnectionFailure,
+		msg:  fmt.Sprintf("cannot connect to the server of tenant %q", slug),
+		hint: "try again in a moment; the operator finds the cause in the broker's log",
+	}
+	var refused *serverError
+	if errors.As(err, &refused) {
+		e.detail = "The server said: " + refused.Message
+		if refused.Code == pgerrcode.TooManyConnections || refused.Code == pgerrcode.CannotConnectNow {
+			e.code = refused.Code
+		}
+	}
+	return e
+}
+
+// explain words the relay's reasons to end a client.
+func explain(r relay.Refusal, t *relay.Target) wire.Fields {
+	var e *clientError
+	switch r {
+	case relay.QueryWait:
+		e = &clientError{
+			code:   pgerrcode.TooManyConnections,
+			msg:    fmt.Sprintf("no server connection of tenant %q became free in time", t.Slug),
+			detail: fmt.Sprintf("All %d server connections of the pool were in use for query_wait_timeout.", t.PoolSize),
+			hint:   "shorten transactions, or raise the tenant's pool_size or query_wait_timeout",
+		}
+	case relay.NoPlace:
+		e = &clientError{
+			code:   pgerrcode.TooManyConnections,
+			msg:    "too many tenants are open at once",
+			detail: "All MAX_CONNECTIONS tenant pools were busy for query_wait_timeout.",
+			hint:   "raise MAX_CONNECTIONS, or try again when other tenants are idle",
+		}
+	case relay.ServerLost:
+		e = &clientError{
+			code:   pgerrcode.ConnectionFailure,
+			msg:    "server closed the connection unexpectedly",
+			detail: "What the statement did so far is rolled back unless it had committed; the broker repeats nothing.",
+			hint:   "connect again",
+		}
+	case relay.DialFailed:
+		e = errServer(t.Slug, nil)
+	case relay.ShuttingDown:
+		e = errShuttingDown
+	case relay.Malformed:
+		e = &clientError{
+			code: pgerrcode.ProtocolViolation,
+			msg:  "invalid message format",
+		}
+	}
+	return e.Fields()
+}

@@ -1,0 +1,132 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/nusajournal/dermaga/broker/relay"
+	"github.com/nusajournal/dermaga/broker/wire"
+	"github.com/nusajournal/dermaga/registry"
+)
+
+// welcome tells p's client that it is in, as its server would, and hands the
+// connection over to the relay. From then on p's place and key are given back
+// by the relay's Ended; before, by welcome itself.
+func (b *Broker) welcome(ctx context.Context, p passage) error {
+	target := b.target(p.route)
+	greeting, err := b.relay.Greeting(ctx, target)
+	if err != nil {
+		p.leave()
+		return err
+	}
+	settings := p.sessionSettings()
+	params, err := told(greeting, settings)
+	if err != nil {
+		p.leave()
+		return err
+	}
+	key := b.keys.issue(p.version)
+	leave := func() {
+		b.keys.drop(key.PID)
+		p.leave()
+	}
+
+	l := p.line
+	l.say(&pgproto3.AuthenticationOk{})
+	for _, param := range params {
+		l.say(&pgproto3.ParameterStatus{Name: param.Name, Value: param.Value})
+	}
+	l.say(&pgproto3.BackendKeyData{ProcessID: key.PID, SecretKey: key.Secret})
+	l.say(&pgproto3.ReadyForQuery{TxStatus: wire.Idle})
+	if err := l.finish(b.cfg.HandshakeTimeout); err != nil {
+		leave()
+		return err
+	}
+	handle, err := b.relay.Add(relay.Client{
+		Conn: l.Conn, Target: target, Mode: p.mode, Login: p.login.Name,
+		Told: params, Set: unreported(settings, params), Ended: leave,
+	})
+	if err != nil {
+		leave()
+		return handedOver{err}
+	}
+	b.keys.own(key.PID, handle)
+	return nil
+}
+
+// finish sends the last of the ceremony and frees the connection of its
+// deadlines.
+func (l *line) finish(limit time.Duration) error {
+	if err := l.SetDeadline(time.Now().Add(limit)); err != nil {
+		return err
+	}
+	if err := l.flush(); err != nil {
+		return err
+	}
+	if !l.uninterrupted() {
+		return errShuttingDown
+	}
+	return l.SetDeadline(time.Time{})
+}
+
+// handedOver is an error after the connection has become the relay's.
+type handedOver struct{ error }
+
+// sessionSettings are the login's own settings, and the client's over them.
+func (p passage) sessionSettings() []relay.Param {
+	settings := make([]relay.Param, 0, len(p.login.Params)+len(p.settings))
+	for name, value := range p.login.Params {
+		if !has(p.settings, name) {
+			settings = append(settings, relay.Param{Name: name, Value: value})
+		}
+	}
+	return append(settings, p.settings...)
+}
+
+// unreported are the settings whose values no ParameterStatus tells.
+func unreported(settings, params []relay.Param) []relay.Param {
+	var out []relay.Param
+	for _, s := range settings {
+		if !has(params, s.Name) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func has(params []relay.Param, name string) bool {
+	for _, p := range params {
+		if strings.EqualFold(p.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// target is what the relay needs to know of a route.
+func (b *Broker) target(r *registry.Route) *relay.Target {
+	return &relay.Target{
+		Key:      fmt.Sprintf("%s/%s/%d/%d/%s", r.TenantID, r.Role, r.Generation, r.Server.ID, r.Database),
+		Tenant:   r.TenantID,
+		Greeting: fmt.Sprintf("%d/%s", r.Server.ID, r.Kind),
+		Slug:     r.Slug,
+		Database: r.Database,
+		Role:     r.Role,
+		PoolSize: max(r.PoolSize, 1),
+		Dial: func(ctx context.Context) (*relay.Server, error) {
+			server, err := b.dialer.dial(ctx, r)
+			if err != nil {
+				b.log.Warn("server_unreachable", "tenant", r.Slug, "server", r.Server.Name, "error", err)
+				return nil, errServer(r.Slug, err)
+			}
+			return server, nil
+		},
+		Cancel: func(ctx context.Context, key relay.BackendKey) error {
+			return b.dialer.cancelServer(ctx, r.Server, key)
+		},
+	}
+}
