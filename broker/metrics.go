@@ -1,24 +1,70 @@
 package broker
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nusajournal/dermaga/broker/relay"
 )
 
-// Collector gives Prometheus the broker's figures: a snapshot for each scrape,
-// nothing is counted twice. Labels are the tenant's slug and its role's kind of
-// pool; see maxSeries for their bound.
+// Collector gives Prometheus the broker's figures, read when it scrapes.
 func (b *Broker) Collector() prometheus.Collector { return collector{b} }
 
 type collector struct{ b *Broker }
 
-// maxSeries bounds the tenants that have series of their own in one scrape:
-// those with the most clients. The others are added up under the slug "(other)",
-// which no tenant can have.
+// maxSeries bounds the pools that have series of their own: those with the most
+// transactions, since these seldom change places. The others are added up under
+// a slug that no tenant can have.
 const maxSeries = 1000
 
 const otherSlug = "(other)"
+
+// series adds pools up by slug and role (after a rotation of its password a role
+// has two for a while), at most maxSeries of them and one for the rest.
+func series(pools []relay.PoolStats) []relay.PoolStats {
+	type name struct{ slug, role string }
+	sums := map[name]*relay.PoolStats{}
+	for _, p := range pools {
+		n := name{p.Slug, p.Role}
+		if sums[n] == nil {
+			sums[n] = &relay.PoolStats{Slug: p.Slug, Role: p.Role}
+		}
+		add(sums[n], p)
+	}
+	out := make([]relay.PoolStats, 0, len(sums))
+	for _, sum := range sums {
+		out = append(out, *sum)
+	}
+	if len(out) <= maxSeries {
+		return out
+	}
+	slices.SortFunc(out, func(a, b relay.PoolStats) int { return cmp.Compare(b.Transactions, a.Transactions) })
+	rest := relay.PoolStats{Slug: otherSlug}
+	for _, p := range out[maxSeries:] {
+		add(&rest, p)
+	}
+	return append(out[:maxSeries:maxSeries], rest)
+}
+
+func add(sum *relay.PoolStats, p relay.PoolStats) {
+	sum.Clients += p.Clients
+	sum.Waiting += p.Waiting
+	sum.Servers += p.Servers
+	sum.Idle += p.Idle
+	sum.PoolSize += p.PoolSize
+	sum.Transactions += p.Transactions
+	sum.Queries += p.Queries
+	sum.BytesIn += p.BytesIn
+	sum.BytesOut += p.BytesOut
+	sum.ServersOpened += p.ServersOpened
+	sum.ServersClosed += p.ServersClosed
+	sum.Waits += p.Waits
+	sum.Waited += p.Waited
+	sum.Evictions += p.Evictions
+}
 
 var (
 	descAccepted = desc("connections_accepted_total", "Connections accepted.")

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -91,33 +90,20 @@ func ParseStartup(body []byte) (Startup, error) {
 	s := Startup{Version: Version(Code(body))}
 	rest := body[4:]
 	for {
-		name, after, ok := cutString(rest)
+		name, after, ok := Cut(rest)
 		if !ok {
 			return Startup{}, ErrLayout
 		}
-		if name == "" {
+		if len(name) == 0 {
 			rest = after
 			break
 		}
-		value, after, ok := cutString(after)
+		value, after, ok := Cut(after)
 		if !ok {
 			return Startup{}, ErrLayout
 		}
 		rest = after
-		switch {
-		case name == "user":
-			s.User = value
-		case name == "database":
-			s.Database = value
-		case name == "options":
-			s.Options = value
-		case name == "replication":
-			s.Replication = value
-		case strings.HasPrefix(name, "_pq_."):
-			s.Extensions = append(s.Extensions, name)
-		default:
-			s.Settings = append(s.Settings, Setting{name, value})
-		}
+		s.take(string(name), string(value))
 	}
 	if len(rest) != 0 {
 		return Startup{}, ErrLayout
@@ -131,13 +117,22 @@ func ParseStartup(body []byte) (Startup, error) {
 	return s, nil
 }
 
-// cutString takes a NUL-terminated string off the front of b.
-func cutString(b []byte) (text string, rest []byte, ok bool) {
-	end := bytes.IndexByte(b, 0)
-	if end < 0 {
-		return "", nil, false
+// take puts a parameter where it belongs.
+func (s *Startup) take(name, value string) {
+	switch {
+	case name == "user":
+		s.User = value
+	case name == "database":
+		s.Database = value
+	case name == "options":
+		s.Options = value
+	case name == "replication":
+		s.Replication = value
+	case strings.HasPrefix(name, "_pq_."):
+		s.Extensions = append(s.Extensions, name)
+	default:
+		s.Settings = append(s.Settings, Setting{name, value})
 	}
-	return string(b[:end]), b[end+1:], true
 }
 
 // ParseCancel reads the body of a CancelRequest, from its code on. Protocol
