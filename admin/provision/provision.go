@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -144,19 +145,31 @@ func newJob(deps Deps, req Request) *Job {
 func (j *Job) run(ctx context.Context, steps []Step) (Result, error) {
 	defer j.hangUp()
 	for i, s := range steps {
-		err := context.Cause(ctx)
-		if err == nil {
-			err = s.Do(ctx, j)
-		}
-		if err == nil {
-			err = j.record(ctx, s.Name, "ok", "")
-		}
-		if err != nil {
+		if err := j.take(ctx, s); err != nil {
 			return Result{}, j.giveUp(ctx, s.Name, err, steps[:i+1])
 		}
 	}
 	j.deps.Log.Info("tenant provisioned", "tenant", j.tenant.Slug, "database", j.tenant.Database, "server", j.server.Name)
 	return Result{Tenant: j.tenant, Login: j.login, Password: j.password}, nil
+}
+
+// stepLimit is far beyond what a step needs: a server that hangs must not hold
+// a run for ever.
+const stepLimit = 2 * time.Minute
+
+func (j *Job) take(ctx context.Context, s Step) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, stepLimit, fmt.Errorf("the step took longer than %s", stepLimit))
+	defer cancel()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if err := s.Do(ctx, j); err != nil {
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+			return fmt.Errorf("%w: %w", cause, err)
+		}
+		return err
+	}
+	return j.record(ctx, s.Name, "ok", "")
 }
 
 // record writes the activity of a step. Before there is a row, there is nothing

@@ -70,7 +70,7 @@ Clients connect to postgresql://user:password@broker:6432/<slug>.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newVersion())
+	root.AddCommand(newServe(s), newDev(s), newTenant(s), newRegistry(s), newVersion(), newSettings())
 	return root
 }
 

@@ -176,7 +176,10 @@ func (s setting) name() string {
 }
 
 func (s setting) fault(origin, text string, err error) error {
-	if s.secret || s.fromFile {
+	if strings.HasPrefix(err.Error(), origin) {
+		return err // says it itself
+	}
+	if s.secret {
 		return fmt.Errorf("%s: %w", origin, err)
 	}
 	return fmt.Errorf("%s=%s: %w", origin, text, err)

@@ -110,8 +110,11 @@ func webURL(at func(*options) *string) func(*options, string) error {
 	}
 }
 
-// postgresURL takes a connection URL. What Prisma adds for itself (?schema=) is
-// dropped: PostgreSQL would refuse it.
+// prismaOnly are URL parameters that Prisma understands and PostgreSQL would
+// refuse; ?schema=public is in every URL that Prisma writes.
+var prismaOnly = []string{"schema", "connection_limit", "pool_timeout", "pgbouncer", "socket_timeout"}
+
+// postgresURL takes a connection URL and drops what only Prisma understands.
 func postgresURL(at func(*options) *registry.Secret) func(*options, string) error {
 	return func(o *options, s string) error {
 		u, err := url.Parse(s)
@@ -119,10 +122,10 @@ func postgresURL(at func(*options) *registry.Secret) func(*options, string) erro
 			return errors.New("want postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters in the password percent-encoded")
 		}
 		query := u.Query()
-		if query.Has("schema") {
-			query.Del("schema")
-			u.RawQuery = query.Encode()
+		for _, name := range prismaOnly {
+			query.Del(name)
 		}
+		u.RawQuery = query.Encode()
 		if _, err := pgx.ParseConfig(u.String()); err != nil {
 			return errors.New("not a connection URL that PostgreSQL's drivers take") // err may quote the password
 		}

@@ -127,6 +127,11 @@ var table = []setting{
 		parse: duration(func(o *options) *time.Duration { return &o.broker.handshake }),
 	},
 	{
+		group: brokerGroup, flag: "drain-timeout", env: "DERMAGA_DRAIN_TIMEOUT", def: "30s",
+		doc:   "longest time that running transactions get to finish when the broker is told to end",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.drain }),
+	},
+	{
 		group: brokerGroup, flag: "loops", env: "DERMAGA_LOOPS", defDoc: "one for two processors",
 		doc:   "event loops that relay; each keeps a thread busy",
 		parse: whole(func(o *options) *int { return &o.broker.loops }, 1, 1024),
@@ -206,16 +211,16 @@ type tenantsOptions struct {
 }
 
 type brokerOptions struct {
-	listen, advertise          string
-	tlsCert, tlsKey            string
-	requireTLS                 bool
-	poolMode                   string
-	maxConnections             int
-	connectionTTL              time.Duration
-	queryWait                  time.Duration
-	serverIdle, serverLifetime time.Duration
-	serverConnect, handshake   time.Duration
-	loops                      int // 0: the broker decides
+	listen, advertise               string
+	tlsCert, tlsKey                 string
+	requireTLS                      bool
+	poolMode                        string
+	maxConnections                  int
+	connectionTTL                   time.Duration
+	queryWait                       time.Duration
+	serverIdle, serverLifetime      time.Duration
+	serverConnect, handshake, drain time.Duration
+	loops                           int // 0: the broker decides
 }
 
 type adminOptions struct {
