@@ -132,11 +132,18 @@ func (c Config) Validate() error {
 // ErrStopped is returned by what is asked of a Broker after Shutdown.
 var ErrStopped = errors.New("broker has stopped")
 
+// A directory says who logins are and where they go. It is *registry.Registry.
+type directory interface {
+	Lookup(ctx context.Context, slug, login string) (registry.Entry, error)
+	LookupFresh(ctx context.Context, slug, login string) (registry.Entry, error)
+	OnChange(f func(registry.Change))
+}
+
 // A Broker serves clients from New to Shutdown. Safe for concurrent use.
 type Broker struct {
 	cfg   Config
 	log   *slog.Logger
-	reg   *registry.Registry
+	reg   directory
 	tls   *tls.Config // nil: not offered
 	relay *relay.Relay
 
@@ -157,7 +164,9 @@ type Broker struct {
 }
 
 // New starts a broker over reg, which must stay open until Shutdown has returned.
-func New(cfg Config, reg *registry.Registry) (*Broker, error) {
+func New(cfg Config, reg *registry.Registry) (*Broker, error) { return start(cfg, reg) }
+
+func start(cfg Config, reg directory) (*Broker, error) {
 	cfg = cfg.Defaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
