@@ -36,9 +36,12 @@ var cluster struct {
 
 var databases atomic.Int64
 
-// Main runs the tests, stops the cluster if one was started, fails when
-// goroutines are left over, and exits.
-func Main(m *testing.M, ignore ...goleak.Option) {
+// Main is Run, and exits.
+func Main(m *testing.M, ignore ...goleak.Option) { os.Exit(Run(m, ignore...)) }
+
+// Run runs the tests, stops the cluster if one was started, fails when
+// goroutines are left over, and returns the exit code.
+func Run(m *testing.M, ignore ...goleak.Option) int {
 	code := m.Run()
 	if err := stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest:", err)
@@ -50,7 +53,7 @@ func Main(m *testing.M, ignore ...goleak.Option) {
 			code = 1
 		}
 	}
-	os.Exit(code)
+	return code
 }
 
 // Server is the process's cluster; tests must not stop it.
