@@ -56,6 +56,7 @@ var rules = []rule{
 	}},
 
 	{folder: "internal/pgtest", own: []string{"cmd/dermaga/privatepg"}},
+	{folder: "internal/fakepg", own: nothing},
 	{folder: "internal/layout", own: nothing},
 	{folder: "test/clients", own: nothing},
 }

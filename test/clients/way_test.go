@@ -87,4 +87,4 @@ func address(t *testing.T, connection string, parameters ...string) string {
 }
 
 // certificate is the broker's own, which is its own authority in dev.
-func certificate() string { return filepath.Join(dev.data, "broker.crt") }
+func certificate() string { return filepath.Join(dev.data, "tls.crt") }
