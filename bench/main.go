@@ -105,7 +105,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "peers" {
 		err = makePeers(ctx, os.Args[2:])
 	} else {
-		err = bench(ctx, os.Args[1:])
+		err = bench(ctx, os.Args[1:], os.Stdout)
 	}
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -113,7 +113,7 @@ func main() {
 	}
 }
 
-func bench(ctx context.Context, args []string) (err error) {
+func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 	o, err := parse(args, os.Stderr)
 	if err != nil {
 		return err
@@ -134,7 +134,9 @@ func bench(ctx context.Context, args []string) (err error) {
 	if err := measure(ctx, w, o, targets, &r); err != nil {
 		return err
 	}
-	fmt.Print(table(r))
+	if _, err := io.WriteString(out, table(r)); err != nil {
+		return fmt.Errorf("print the table: %w", err)
+	}
 	return r.write(o.out)
 }
 

@@ -172,7 +172,7 @@ func findPgbench(dir string) (string, error) {
 	}
 	path, err := exec.LookPath("pgbench")
 	if err != nil {
-		return "", fmt.Errorf("pgbench is needed: apt install postgresql-contrib, or name its folder with -pgbench-bin: %w", err)
+		return "", fmt.Errorf("pgbench is needed: apt install postgresql, or name its folder with -pgbench-bin: %w", err)
 	}
 	return path, nil
 }

@@ -30,7 +30,7 @@ func table(r result) string {
 	}
 	for _, name := range everyone {
 		if v := r.Versions[name]; v != "" && name != direct {
-			r.Notes = append(r.Notes, titles[name]+": "+v)
+			r.note("%s", v)
 		}
 	}
 	b.WriteString("\n")
@@ -43,7 +43,7 @@ func table(r result) string {
 // cells are the four columns of figures, beside those of peer.
 func (s *series) cells(peer *series) string {
 	if s.Missing != "" {
-		return fmt.Sprintf(" – | | not measured: %s | |", strings.ReplaceAll(s.Missing, "|", "/"))
+		return fmt.Sprintf(" not measured: %s | | | |", strings.ReplaceAll(s.Missing, "|", "/"))
 	}
 	if peer == nil || peer == s || peer.Missing != "" {
 		peer = &series{}
