@@ -40,13 +40,13 @@ func (b *Broker) Serve(ctx context.Context, ln net.Listener) error {
 		// The ceiling: when it is reached nothing is accepted, and the kernel's
 		// queue fills up instead of our memory.
 		select {
-		case b.halfOpen <- struct{}{}:
+		case b.places <- struct{}{}:
 		case <-ctx.Done():
 			continue
 		}
 		conn, err := ln.Accept()
 		if err != nil {
-			<-b.halfOpen
+			<-b.places
 			if errors.Is(err, net.ErrClosed) && ctx.Err() == nil {
 				return err
 			}
@@ -55,7 +55,7 @@ func (b *Broker) Serve(ctx context.Context, ln net.Listener) error {
 		}
 		tcp, ok := conn.(*net.TCPConn)
 		if !ok {
-			<-b.halfOpen
+			<-b.places
 			_ = conn.Close()
 			return fmt.Errorf("serve %s: only TCP is supported", ln.Addr().Network())
 		}
@@ -88,9 +88,13 @@ func (b *Broker) rest(ctx context.Context, err error) {
 // receive is the life of one connection until the relay has it, or it is closed.
 // Until it is known who it is, it holds a place among the half-open ones.
 func (b *Broker) receive(ctx context.Context, conn *net.TCPConn) {
-	known := sync.OnceFunc(func() { <-b.halfOpen })
-	defer known()
 	b.counters.accepted.Add(1)
+	b.counters.halfOpen.Add(1)
+	known := sync.OnceFunc(func() {
+		b.counters.halfOpen.Add(-1)
+		<-b.places
+	})
+	defer known()
 	_ = conn.SetKeepAliveConfig(keepAlive) // TCP_NODELAY is Go's default
 	_ = conn.SetDeadline(time.Now().Add(b.cfg.HandshakeTimeout))
 	l := &line{Conn: conn, socket: conn}

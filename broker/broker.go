@@ -154,7 +154,7 @@ type Broker struct {
 	counters   counters
 	pools      *tenantPools
 	mockSecret []byte
-	halfOpen   chan struct{} // a place for each connection that has not proven who it is
+	places     chan struct{} // one for each connection that has not proven who it is
 	computing  gate
 
 	mu       sync.Mutex
@@ -174,7 +174,7 @@ func start(cfg Config, reg directory) (*Broker, error) {
 	b := &Broker{
 		cfg: cfg, log: cfg.Log, reg: reg,
 		keys: newKeyring(), census: newCensus(), pools: newTenantPools(cfg.MaxConnections),
-		halfOpen: make(chan struct{}, cfg.MaxHandshakes),
+		places: make(chan struct{}, cfg.MaxHandshakes),
 		// The loops keep their processors whatever handshakes there are to compute.
 		computing:  newGate(max(1, runtime.GOMAXPROCS(0)-cfg.Loops)),
 		mockSecret: make([]byte, 32),

@@ -18,14 +18,21 @@ import (
 type clientError struct {
 	code, msg    string
 	detail, hint string
+	cause        error // for the log: the client is not told
 }
 
 func (e *clientError) Error() string {
-	if e.detail == "" {
-		return fmt.Sprintf("%s (SQLSTATE %s)", e.msg, e.code)
+	text := fmt.Sprintf("%s (SQLSTATE %s)", e.msg, e.code)
+	if e.detail != "" {
+		text = fmt.Sprintf("%s: %s (SQLSTATE %s)", e.msg, e.detail, e.code)
 	}
-	return fmt.Sprintf("%s: %s (SQLSTATE %s)", e.msg, e.detail, e.code)
+	if e.cause != nil {
+		text += ": " + e.cause.Error()
+	}
+	return text
 }
+
+func (e *clientError) Unwrap() error { return e.cause }
 
 // Fields is e as the relay passes it on. All errors of a ceremony end it, so
 // all are FATAL.
@@ -249,9 +256,10 @@ func (e *serverError) Error() string {
 // passed on; what went wrong inside the broker is for its log.
 func errServer(slug string, err error) *clientError {
 	e := &clientError{
-		code: pgerrcode.ConnectionFailure,
-		msg:  fmt.Sprintf("cannot connect to the server of tenant %q", slug),
-		hint: "try again in a moment; the operator finds the cause in the broker's log",
+		code:  pgerrcode.ConnectionFailure,
+		msg:   fmt.Sprintf("cannot connect to the server of tenant %q", slug),
+		hint:  "try again in a moment; the operator finds the cause in the broker's log",
+		cause: err,
 	}
 	var refused *serverError
 	if errors.As(err, &refused) {

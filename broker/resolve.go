@@ -71,7 +71,7 @@ func (b *Broker) route(ctx context.Context, id identity) (*registry.Route, error
 		case registry.Active:
 			if route.CredentialErr != nil {
 				b.log.Error("credential_unusable", "tenant", route.Slug, "role", string(route.Kind), "error", route.CredentialErr)
-				return nil, errServer(route.Slug, nil)
+				return nil, errServer(route.Slug, route.CredentialErr)
 			}
 			return route, nil
 		case registry.Suspended:

@@ -225,8 +225,9 @@ func serveBroker(t testing.TB, dir broker.Directory, change ...func(*broker.Conf
 	return b, ln.Addr().String()
 }
 
-// certificate makes a self-signed certificate for localhost and 127.0.0.1.
-func certificate(t testing.TB) (cert tls.Certificate, ca string) {
+// certificate makes a self-signed certificate for localhost and 127.0.0.1, or
+// for another host.
+func certificate(t testing.TB, host ...string) (cert tls.Certificate, ca string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -235,6 +236,9 @@ func certificate(t testing.TB) (cert tls.Certificate, ca string) {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	if len(host) > 0 {
+		template.DNSNames, template.IPAddresses = host, nil
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)

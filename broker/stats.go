@@ -35,7 +35,7 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 	return Stats{
 		MaxConnections: b.cfg.MaxConnections,
 		OpenTenants:    b.pools.count(),
-		HalfOpen:       len(b.halfOpen),
+		HalfOpen:       int(b.counters.halfOpen.Load()),
 		Accepted:       b.counters.accepted.Load(),
 		Dropped:        b.counters.dropped.Load(),
 		Refused:        b.counters.refusals(),
@@ -43,9 +43,10 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 	}, nil
 }
 
-// counters only grow. Safe for concurrent use.
+// counters only grow, but for halfOpen. Safe for concurrent use.
 type counters struct {
 	accepted, dropped atomic.Uint64
+	halfOpen          atomic.Int64
 
 	mu      sync.Mutex
 	refused map[string]uint64 // by SQLSTATE, of which errors.go has a dozen

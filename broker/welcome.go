@@ -120,7 +120,6 @@ func (b *Broker) target(r *registry.Route) *relay.Target {
 		Dial: func(ctx context.Context) (*relay.Server, error) {
 			server, err := b.dialer.dial(ctx, r)
 			if err != nil {
-				b.log.Warn("server_unreachable", "tenant", r.Slug, "server", r.Server.Name, "error", err)
 				return nil, errServer(r.Slug, err)
 			}
 			return server, nil

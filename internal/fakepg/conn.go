@@ -8,13 +8,23 @@ import (
 	"time"
 )
 
-// patience bounds each read: far longer than anything takes.
+// patience bounds each read of a client: far longer than anything takes. A
+// server's script may wait for ever, since the test's end closes its connection.
 const patience = 20 * time.Second
 
 // A Conn is one end of a connection under a script. Used by one goroutine.
 type Conn struct {
 	net.Conn
 	T testing.TB
+
+	server bool
+}
+
+// patient bounds what is read next.
+func (c *Conn) patient() {
+	if !c.server {
+		_ = c.SetReadDeadline(time.Now().Add(patience))
+	}
 }
 
 // A message is what pgproto3's messages have in common.
@@ -42,7 +52,7 @@ func (c *Conn) SendBytes(b []byte) { _, _ = c.Write(b) }
 // Next reads one message. At the end of the connection, in whatever way it came,
 // kind is 0.
 func (c *Conn) Next() (kind byte, body []byte) {
-	_ = c.SetReadDeadline(time.Now().Add(patience))
+	c.patient()
 	var header [5]byte
 	if _, err := io.ReadFull(c.Conn, header[:]); err != nil {
 		c.complainIfLate(err)
@@ -63,7 +73,7 @@ func (c *Conn) Next() (kind byte, body []byte) {
 
 // Packet reads a first packet, which has no type; nil at the end.
 func (c *Conn) Packet() []byte {
-	_ = c.SetReadDeadline(time.Now().Add(patience))
+	c.patient()
 	var header [4]byte
 	if _, err := io.ReadFull(c.Conn, header[:]); err != nil {
 		c.complainIfLate(err)
@@ -78,7 +88,7 @@ func (c *Conn) Packet() []byte {
 
 // Ended reads what is left and returns true when the other side has closed.
 func (c *Conn) Ended() bool {
-	_ = c.SetReadDeadline(time.Now().Add(patience))
+	c.patient()
 	_, err := io.Copy(io.Discard, c.Conn)
 	return !late(err)
 }

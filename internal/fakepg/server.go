@@ -54,7 +54,7 @@ func Serve(t testing.TB, script func(c *Conn)) *Server {
 			go func() {
 				defer s.scripts.Done()
 				defer s.forget(conn)
-				script(&Conn{Conn: conn, T: t})
+				script(&Conn{Conn: conn, T: t, server: true})
 			}()
 		}
 	}()
