@@ -183,3 +183,12 @@ func ParseError(body []byte) (f Fields) {
 	}
 	return f
 }
+
+// AppendCancel appends a CancelRequest (PostgreSQL 18 manual, 54.2.8), which has
+// no message type.
+func AppendCancel(b []byte, pid uint32, secret []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(12+len(secret)))
+	b = binary.BigEndian.AppendUint32(b, 1234<<16|5678)
+	b = binary.BigEndian.AppendUint32(b, pid)
+	return append(b, secret...)
+}

@@ -1,0 +1,276 @@
+package relay_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nusajournal/dermaga/broker/relay"
+)
+
+func TestClientsShareServersByTransaction(t *testing.T) {
+	r := newRig(t, 2)
+	var all sync.WaitGroup
+	for range 20 {
+		c := r.client()
+		all.Go(func() {
+			for range 50 {
+				if v, err := try(c, "select 40 + 2"); err != nil || v != "42" {
+					t.Errorf("got %q, %v", v, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.LessOrEqual(t, r.backends(), 2)
+	require.EqualValues(t, 1000, r.stats().Transactions)
+}
+
+func TestTransactionKeepsItsServer(t *testing.T) {
+	r := newRig(t, 2)
+	a, b := r.client(), r.client()
+	one(t, a, "create table t (x int)")
+	one(t, a, "begin")
+	pid := one(t, a, "insert into t values (1); select pg_backend_pid()")
+	for range 5 {
+		require.NotEqual(t, pid, one(t, b, "select pg_backend_pid()"))
+		require.Equal(t, "0", one(t, b, "select count(*) from t"))
+	}
+	one(t, a, "commit")
+	require.Equal(t, "1", one(t, b, "select count(*) from t"))
+}
+
+func TestWaitingClientIsServedWhenTheTransactionEnds(t *testing.T) {
+	r := newRig(t, 1)
+	a, b := r.client(), r.client()
+	one(t, a, "begin")
+	got := make(chan string)
+	go func() { v, _ := try(b, "select 'b'"); got <- v }()
+	require.Eventually(t, func() bool { return r.stats().Waiting == 1 }, 10*time.Second, time.Millisecond)
+	one(t, a, "commit")
+	require.Equal(t, "b", <-got)
+	require.EqualValues(t, 1, r.stats().Waits)
+}
+
+func TestWaitIsBounded(t *testing.T) {
+	r := newRig(t, 1, func(c *relay.Config) { c.QueryWait = 100 * time.Millisecond })
+	a, b := r.client(), r.client()
+	one(t, a, "begin")
+	_, err := try(b, "select 1")
+	require.ErrorContains(t, err, "refusal 0")
+	require.Equal(t, "1", one(t, a, "select 1"), "who has a server keeps it")
+}
+
+func TestClientThatVanishesInATransactionIsRolledBack(t *testing.T) {
+	r := newRig(t, 1)
+	setup := r.client()
+	one(t, setup, "create table t (x int)")
+	gone := r.seat()
+	a := gone.driver(t)
+	one(t, a, "begin; insert into t values (1)")
+	gone.Close()
+	require.Equal(t, "0", one(t, setup, "select count(*) from t"))
+	require.Eventually(t, func() bool { return r.backends() <= 1 }, 10*time.Second, 10*time.Millisecond)
+}
+
+func TestClientThatVanishesDuringAQueryHasItCancelled(t *testing.T) {
+	r := newRig(t, 1)
+	s := r.seat()
+	f := pgproto3.NewFrontend(s, s)
+	f.Send(&pgproto3.Query{String: "select generate_series(1, 1000000000), repeat('x', 1000)"})
+	require.NoError(t, f.Flush())
+	_, err := io.ReadFull(s, make([]byte, 1<<20))
+	require.NoError(t, err)
+	require.NoError(t, s.Close()) // with answers unread: a reset
+	require.Equal(t, "1", one(t, r.client(), "select 1"))
+	require.Eventually(t, func() bool { return r.backends() == 1 }, 10*time.Second, 10*time.Millisecond)
+}
+
+func TestHalfClosedClientStillGetsItsAnswers(t *testing.T) {
+	r := newRig(t, 1)
+	s := r.seat()
+	f := pgproto3.NewFrontend(s, s)
+	f.Send(&pgproto3.Query{String: "select pg_sleep(0.1), 'late'"})
+	require.NoError(t, f.Flush())
+	require.NoError(t, s.Conn.(interface{ CloseWrite() error }).CloseWrite())
+	all, err := io.ReadAll(s)
+	require.NoError(t, err)
+	require.Contains(t, string(all), "late")
+}
+
+func TestCancelHitsOnlyItsOwnRunningQuery(t *testing.T) {
+	r := newRig(t, 4)
+	victim, idle := r.seat(), r.seat()
+	bystander := r.client()
+	v := victim.driver(t)
+	stopped, spared := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := try(v, "select pg_sleep(60)"); stopped <- err }()
+	go func() { _, err := try(bystander, "select pg_sleep(1)"); spared <- err }()
+	require.Eventually(t, func() bool { return r.stats().Active == 2 }, 10*time.Second, time.Millisecond)
+	idle.handle.Cancel()
+	victim.handle.Cancel()
+	require.Equal(t, "57014", code(<-stopped))
+	require.NoError(t, <-spared)
+	for range 20 { // a late cancel never hits what comes next
+		victim.handle.Cancel()
+		require.Equal(t, "1", one(t, v, "select 1"))
+	}
+}
+
+func TestServerThatDiesTellsItsClient(t *testing.T) {
+	r := newRig(t, 2)
+	a, b := r.client(), r.client()
+	one(t, a, "begin")
+	pid := one(t, a, "select pg_backend_pid()")
+	one(t, b, "select pg_terminate_backend("+pid+")")
+	_, err := try(a, "select 1")
+	require.Equal(t, "57P01", code(err), "%v", err)
+	require.Equal(t, "1", one(t, b, "select 1"))
+}
+
+func TestIdleServerThatDiesIsReplaced(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.client()
+	killer := r.client()
+	pid := one(t, a, "select pg_backend_pid()")
+	_, err := try(killer, "select pg_terminate_backend("+pid+")")
+	require.Equal(t, "57P01", code(err))
+	require.NotEqual(t, pid, one(t, a, "select pg_backend_pid()"))
+}
+
+func TestSlowReaderLeavesMemoryFlatAndOthersServed(t *testing.T) {
+	r := newRig(t, 2)
+	slow := r.seat()
+	f := pgproto3.NewFrontend(slow, slow)
+	f.Send(&pgproto3.Query{String: "select repeat('x', 100000) from generate_series(1, 10000)"}) // 1 GB
+	require.NoError(t, f.Flush())
+	other := r.client()
+	require.Equal(t, "1", one(t, other, "select 1"))
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range 200 {
+		require.Equal(t, "1", one(t, other, "select 1"))
+	}
+	got, err := io.CopyN(io.Discard, slow, 300<<20)
+	require.NoError(t, err)
+	require.EqualValues(t, 300<<20, got)
+	for range 200 {
+		require.Equal(t, "1", one(t, other, "select 1"))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.HeapAlloc, before.HeapAlloc+2<<20)
+	rest, err := io.CopyN(io.Discard, slow, 1e9-300<<20)
+	require.NoError(t, err)
+	require.EqualValues(t, 1e9, rest+got)
+}
+
+func TestIdleClientsNeedNoGoroutines(t *testing.T) {
+	r := newRig(t, 1)
+	first := r.client()
+	require.Equal(t, "1", one(t, first, "select 1"))
+	before := runtime.NumGoroutine()
+	for range 1000 {
+		r.seat()
+	}
+	require.Equal(t, "1", one(t, first, "select 1"))
+	require.Less(t, runtime.NumGoroutine(), before+50)
+}
+
+func TestIdleLoopLetsTheGarbageCollectorFinish(t *testing.T) {
+	r := newRig(t, 1)
+	require.Equal(t, "1", one(t, r.client(), "select 1"))
+	done := make(chan struct{})
+	go func() {
+		for range 20 {
+			runtime.GC()
+		}
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("runtime.GC does not finish beside an idle loop")
+	}
+}
+
+func TestMalformedMessageEndsOnlyItsClient(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"length 3":        {'Q', 0, 0, 0, 3},
+		"length 0":        {'Q', 0, 0, 0, 0},
+		"length 2^32-1":   {'Q', 0xff, 0xff, 0xff, 0xff},
+		"2 GB announced":  append([]byte{'Q', 0x7f, 0xff, 0xff, 0xff}, 'x'),
+		"behind a query":  append([]byte("Q\x00\x00\x00\x0dselect 1\x00"), 'P', 0, 0, 0, 1),
+		"length 3, later": {'S', 0, 0, 0, 4, 'H', 0, 0, 0, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1)
+			s := r.seat()
+			_, err := s.Write(b)
+			require.NoError(t, err)
+			all, err := io.ReadAll(s)
+			require.NoError(t, err)
+			require.Contains(t, string(all), "refusal 5")
+			require.Equal(t, "1", one(t, r.client(), "select 1"))
+		})
+	}
+}
+
+func TestMessagesArriveByteByByte(t *testing.T) {
+	r := newRig(t, 1)
+	s := r.seat()
+	var b []byte
+	b, _ = (&pgproto3.Parse{Query: "select $1::text"}).Encode(b)
+	b, _ = (&pgproto3.Bind{Parameters: [][]byte{[]byte("hello")}}).Encode(b)
+	b, _ = (&pgproto3.Execute{}).Encode(b)
+	b, _ = (&pgproto3.Sync{}).Encode(b)
+	for i := range b {
+		_, err := s.Write(b[i : i+1])
+		require.NoError(t, err)
+	}
+	f := pgproto3.NewFrontend(s, s)
+	for {
+		m, err := f.Receive()
+		require.NoError(t, err)
+		if row, ok := m.(*pgproto3.DataRow); ok {
+			require.Equal(t, "hello", string(row.Values[0]))
+		}
+		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
+			break
+		}
+	}
+}
+
+func TestLargeValuesPassThrough(t *testing.T) {
+	r := newRig(t, 1)
+	c := r.client()
+	big := strings.Repeat("0123456789abcdef", 4<<20>>4)
+	res := c.ExecParams(context.Background(), "select $1::text || 'end'", [][]byte{[]byte(big)}, nil, nil, nil).Read()
+	require.NoError(t, res.Err)
+	require.True(t, bytes.Equal(append([]byte(big), "end"...), res.Rows[0][0]))
+	require.Equal(t, "4194304", one(t, c, "select length('"+big+"')"))
+}
+
+func TestDrainLetsTransactionsEnd(t *testing.T) {
+	r := newRig(t, 2)
+	busy, idle := r.client(), r.client()
+	one(t, busy, "begin")
+	require.Equal(t, "1", one(t, idle, "select 1"))
+	stopped := make(chan error)
+	go func() { stopped <- r.relay.Stop(context.Background()) }()
+	_, err := idle.ReceiveMessage(context.Background())
+	require.ErrorContains(t, err, "refusal 4")
+	require.Equal(t, "2", one(t, busy, "select 2"))
+	_, _ = try(busy, "commit")
+	require.NoError(t, <-stopped)
+}
