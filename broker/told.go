@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nusajournal/dermaga/broker/relay"
@@ -12,7 +14,7 @@ import (
 // without the client; ok is false for what PostgreSQL refuses.
 var reported = map[string]struct {
 	name  string
-	canon func(value, before string) (canonical string, ok bool)
+	canon func(value string, s server) (canonical string, ok bool)
 }{
 	"application_name":              {"application_name", canonName},
 	"client_encoding":               {"client_encoding", canonEncoding},
@@ -25,12 +27,24 @@ var reported = map[string]struct {
 	"timezone":                      {"TimeZone", canonTimeZone},
 }
 
+// server is what a value's meaning may depend on.
+type server struct {
+	version int    // major
+	before  string // the parameter's value without the client
+}
+
 // told is what a client with these settings is told when it has logged in: what
 // its server greets with, its own settings over it, in PostgreSQL's spelling.
 // Drivers depend on that: pgjdbc asks for DateStyle ISO and gives up unless it
 // is told one that starts with "ISO,".
 func told(greeting, settings []relay.Param) ([]relay.Param, error) {
-	params := append([]relay.Param(nil), greeting...)
+	params := slices.Clone(greeting)
+	version := 0
+	for _, p := range params {
+		if p.Name == "server_version" {
+			_, _ = fmt.Sscanf(p.Value, "%d", &version) // "15.18 (Debian …)", "19devel"
+		}
+	}
 	for _, s := range settings {
 		r, ok := reported[strings.ToLower(s.Name)]
 		if !ok {
@@ -40,7 +54,7 @@ func told(greeting, settings []relay.Param) ([]relay.Param, error) {
 			if p.Name != r.name {
 				continue
 			}
-			canonical, ok := r.canon(s.Value, p.Value)
+			canonical, ok := r.canon(s.Value, server{version, p.Value})
 			if !ok {
 				return nil, errSettingValue(r.name, s.Value)
 			}
@@ -50,26 +64,26 @@ func told(greeting, settings []relay.Param) ([]relay.Param, error) {
 	return params, nil
 }
 
-func asGiven(value, _ string) (string, bool) { return value, true }
+func asGiven(value string, _ server) (string, bool) { return value, true }
 
-// canonName is PostgreSQL's pg_clean_ascii, as of version 16: what is not
-// printable ASCII is written as \x and two digits.
-func canonName(value, _ string) (string, bool) {
-	const hex = "0123456789abcdef"
+// canonName is PostgreSQL's pg_clean_ascii: what is not printable ASCII is
+// written as \x and two digits, before version 16 as a question mark.
+func canonName(value string, s server) (string, bool) {
 	var b strings.Builder
 	for i := 0; i < len(value); i++ {
-		if c := value[i]; c < ' ' || c > '~' {
-			b.WriteString(`\x`)
-			b.WriteByte(hex[c>>4])
-			b.WriteByte(hex[c&15])
-		} else {
+		switch c := value[i]; {
+		case c >= ' ' && c <= '~':
 			b.WriteByte(c)
+		case s.version < 16:
+			b.WriteByte('?')
+		default:
+			fmt.Fprintf(&b, `\x%02x`, c)
 		}
 	}
 	return b.String(), true
 }
 
-func canonBool(value, _ string) (string, bool) {
+func canonBool(value string, _ server) (string, bool) {
 	on, ok := parseBool(value)
 	if on {
 		return "on", ok
@@ -91,7 +105,7 @@ func parseBool(value string) (on, ok bool) {
 	return false, false
 }
 
-func canonIntervalStyle(value, _ string) (string, bool) {
+func canonIntervalStyle(value string, _ server) (string, bool) {
 	v := strings.ToLower(value)
 	switch v {
 	case "postgres", "postgres_verbose", "sql_standard", "iso_8601":
@@ -103,7 +117,7 @@ func canonIntervalStyle(value, _ string) (string, bool) {
 // canonTimeZone knows the one zone that clients write in their own case;
 // PostgreSQL's list of zones is not here, so every other one stays as given and
 // the server has the last word.
-func canonTimeZone(value, _ string) (string, bool) {
+func canonTimeZone(value string, _ server) (string, bool) {
 	if strings.EqualFold(value, "UTC") {
 		return "UTC", true
 	}
@@ -112,11 +126,11 @@ func canonTimeZone(value, _ string) (string, bool) {
 
 // canonDateStyle is PostgreSQL's check_datestyle: a style and an order of
 // fields, either of which may be left as it is.
-func canonDateStyle(value, before string) (string, bool) {
-	style, order, _ := strings.Cut(before, ", ")
+func canonDateStyle(value string, s server) (string, bool) {
+	style, order, _ := strings.Cut(s.before, ", ")
 	ordered := false
 	if strings.TrimSpace(value) == "" {
-		return before, true
+		return s.before, true
 	}
 	for word := range strings.SplitSeq(value, ",") {
 		w := strings.ToLower(strings.TrimSpace(word))
@@ -146,7 +160,7 @@ func canonDateStyle(value, before string) (string, bool) {
 
 // canonEncoding is PostgreSQL's pg_char_to_encoding: letters and digits count
 // only, in any case, and some encodings have more than one name.
-func canonEncoding(value, _ string) (string, bool) {
+func canonEncoding(value string, _ server) (string, bool) {
 	key := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'A' && r <= 'Z':
