@@ -163,13 +163,14 @@ func (j *Job) take(ctx context.Context, s Step) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if err := s.Do(ctx, j); err != nil {
-		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-			return fmt.Errorf("%w: %w", cause, err)
-		}
-		return err
+	err := s.Do(ctx, j)
+	if err == nil {
+		err = j.record(ctx, s.Name, "ok", "")
 	}
-	return j.record(ctx, s.Name, "ok", "")
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
 }
 
 // record writes the activity of a step. Before there is a row, there is nothing
