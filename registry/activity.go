@@ -3,6 +3,9 @@ package registry
 import (
 	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // An Activity is one line of the append-only log of what was done to whom.
@@ -11,38 +14,47 @@ type Activity struct {
 	At       time.Time
 	TenantID string // "": not about a tenant
 	ServerID int64  // 0: not about a server
-	Actor    string
+	Actor    string // "": system
 	Action   string // noun.verb: tenant.create, provision.roles
 	Outcome  string // ok, failed or denied; "": ok
 	Message  string
 }
 
+const (
+	recordSQL = `
+INSERT INTO dermaga.activities (tenant_id, server_id, actor, action, outcome, message)
+VALUES ($1::text::uuid, nullif($2, 0::bigint), $3, $4, $5, $6)`
+	activitiesSQL = `
+SELECT id, at, coalesce(tenant_id::text, ''), coalesce(server_id, 0), actor, action, outcome, coalesce(message, '')
+FROM dermaga.activities
+WHERE $1::text IS NULL OR tenant_id = $1::text::uuid
+ORDER BY id DESC
+LIMIT $2`
+)
+
+// execer is a pool or a transaction.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+func record(ctx context.Context, db execer, a Activity) error {
+	_, err := db.Exec(ctx, recordSQL, nullable(a.TenantID), a.ServerID,
+		firstOf(a.Actor, "system"), a.Action, firstOf(a.Outcome, "ok"), nullable(a.Message))
+	return err
+}
+
 // Record appends a. ID and At are given by the registry.
-func (r *Registry) Record(ctx context.Context, a Activity) error { panic("soon") }
+func (r *Registry) Record(ctx context.Context, a Activity) error {
+	return explain("record activity", record(ctx, r.pool, a))
+}
 
 // Activities returns the newest activities first: those of a tenant, or all if
 // tenantID is "".
 func (r *Registry) Activities(ctx context.Context, tenantID string, limit int) ([]Activity, error) {
-	panic("soon")
-}
-
-// A Migration is one run of one schema file against one tenant.
-type Migration struct {
-	TenantID  string
-	Set       string // journal
-	Version   uint64
-	Name      string
-	SHA256    [32]byte
-	Actor     string
-	StartedAt time.Time // zero: now minus Duration
-	Duration  time.Duration
-	Err       error // nil: applied. When read back, only its text is left
-}
-
-// RecordMigration appends m as one more attempt.
-func (r *Registry) RecordMigration(ctx context.Context, m Migration) error { panic("soon") }
-
-// Migrations returns what is on record for a tenant, oldest first.
-func (r *Registry) Migrations(ctx context.Context, tenantID string) ([]Migration, error) {
-	panic("soon")
+	rows, err := r.pool.Query(ctx, activitiesSQL, nullable(tenantID), limit)
+	if err != nil {
+		return nil, explain("list activities", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Activity])
+	return found, explain("list activities", err)
 }

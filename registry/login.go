@@ -2,7 +2,13 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // A Login is a name with which clients log in to the broker. A tenant login
@@ -32,21 +38,140 @@ type NewLogin struct {
 	Actor      string
 }
 
+const (
+	findLoginSQL = `
+SELECT id::text FROM dermaga.logins
+WHERE name = $1 AND tenant_id IS NOT DISTINCT FROM $2::text::uuid
+FOR UPDATE`
+	addLoginSQL = `
+INSERT INTO dermaga.logins (name, tenant_id, kind, pool_mode, max_clients, params)
+VALUES ($1, $2::text::uuid, $3::text::dermaga.role_kind, $4, nullif($5, 0), $6)
+RETURNING id::text`
+	changeLoginSQL = `
+UPDATE dermaga.logins
+SET kind = $2::text::dermaga.role_kind, pool_mode = $3, max_clients = nullif($4, 0), params = $5
+WHERE id = $1::text::uuid`
+	endVerifiersSQL = `
+UPDATE dermaga.login_verifiers SET valid_until = now() + $2::bigint * interval '1 microsecond'
+WHERE login_id = $1::text::uuid AND (valid_until IS NULL OR valid_until > now() + $2::bigint * interval '1 microsecond')`
+	addVerifierSQL = `
+INSERT INTO dermaga.login_verifiers (login_id, generation, verifier)
+SELECT $1::text::uuid, coalesce(max(generation), 0) + 1, $2 FROM dermaga.login_verifiers WHERE login_id = $1::text::uuid`
+	sweepVerifiersSQL = `DELETE FROM dermaga.login_verifiers WHERE login_id = $1::text::uuid AND valid_until <= now()`
+	loginsSQL         = `
+SELECT l.id::text, l.name, coalesce(l.tenant_id::text, ''), l.tenant_id IS NULL, l.kind::text,
+  ARRAY(SELECT v.verifier FROM dermaga.login_verifiers v
+        WHERE v.login_id = l.id AND (v.valid_until IS NULL OR v.valid_until > now()) ORDER BY v.generation DESC),
+  coalesce(l.max_clients, 0), coalesce(l.pool_mode, ''), l.params
+FROM dermaga.logins l
+WHERE l.tenant_id IS NOT DISTINCT FROM $1::text::uuid
+ORDER BY l.name`
+)
+
 // PutLogin makes a login, or gives the one that exists a new verifier and the
 // other values of n. A name that is a service login's cannot become a tenant's,
 // nor the other way round: ErrLoginTaken.
-func (r *Registry) PutLogin(ctx context.Context, n NewLogin) (Login, error) { panic("soon") }
+func (r *Registry) PutLogin(ctx context.Context, n NewLogin) (Login, error) {
+	n.Kind = firstOf(n.Kind, App)
+	if n.Params == nil {
+		n.Params = map[string]string{}
+	}
+	if n.Name == "" || len(n.Name) > maxIdentifier || !utf8.ValidString(n.Name) || strings.ContainsRune(n.Name, 0) {
+		return Login{}, fmt.Errorf("%w: login name %q: it must have 1 to %d bytes of UTF-8", ErrInvalid, n.Name, maxIdentifier)
+	}
+	var l Login
+	err := r.inTx(ctx, fmt.Sprintf("put login %q", n.Name), func(tx pgx.Tx) error {
+		id, err := putLoginRow(ctx, tx, n)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, endVerifiersSQL, id, n.Overlap.Microseconds()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, addVerifierSQL, id, n.Verifier); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, sweepVerifiersSQL, id); err != nil {
+			return err
+		}
+		all, err := logins(ctx, tx, n.TenantID)
+		if err != nil {
+			return err
+		}
+		for _, one := range all {
+			if one.ID == id {
+				l = one
+			}
+		}
+		return record(ctx, tx, Activity{
+			TenantID: n.TenantID, Actor: n.Actor, Action: "login.put", Message: fmt.Sprintf("%s, %s", n.Name, n.Kind),
+		})
+	})
+	return l, err
+}
+
+func putLoginRow(ctx context.Context, tx pgx.Tx, n NewLogin) (id string, err error) {
+	err = tx.QueryRow(ctx, findLoginSQL, n.Name, nullable(n.TenantID)).Scan(&id)
+	switch {
+	case err == nil:
+		_, err = tx.Exec(ctx, changeLoginSQL, id, string(n.Kind), nullable(n.PoolMode), n.MaxClients, n.Params)
+	case errors.Is(err, pgx.ErrNoRows):
+		err = tx.QueryRow(ctx, addLoginSQL, n.Name, nullable(n.TenantID), string(n.Kind), nullable(n.PoolMode), n.MaxClients, n.Params).Scan(&id)
+	}
+	return id, err
+}
 
 // Logins returns the logins of a tenant, or the service logins if tenantID is "".
-func (r *Registry) Logins(ctx context.Context, tenantID string) ([]Login, error) { panic("soon") }
+func (r *Registry) Logins(ctx context.Context, tenantID string) ([]Login, error) {
+	found, err := logins(ctx, r.pool, tenantID)
+	return found, explain("list logins", err)
+}
+
+func logins(ctx context.Context, db querier, tenantID string) ([]Login, error) {
+	rows, err := db.Query(ctx, loginsSQL, nullable(tenantID))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Login])
+}
+
+const (
+	grantSQL = `
+INSERT INTO dermaga.login_grants (login_id, tenant_id)
+SELECT id, $2::text::uuid FROM dermaga.logins WHERE id = $1::text::uuid AND tenant_id IS NULL
+ON CONFLICT DO NOTHING`
+	serviceLoginSQL = `SELECT tenant_id IS NULL FROM dermaga.logins WHERE id = $1::text::uuid`
+	revokeSQL       = `
+DELETE FROM dermaga.login_grants
+WHERE login_id = $1::text::uuid AND tenant_id IS NOT DISTINCT FROM $2::text::uuid`
+)
 
 // Grant lets a service login reach a tenant; tenantID "" means every tenant,
-// those to come included.
+// those to come included. What was granted already is no error.
 func (r *Registry) Grant(ctx context.Context, loginID, tenantID string, act Act) error {
-	panic("soon")
+	return r.inTx(ctx, "grant", func(tx pgx.Tx) error {
+		var service bool
+		if err := tx.QueryRow(ctx, serviceLoginSQL, loginID).Scan(&service); err != nil {
+			return err
+		}
+		if !service {
+			return fmt.Errorf("%w: a tenant's own login takes no grants", ErrInvalid)
+		}
+		tag, err := tx.Exec(ctx, grantSQL, loginID, nullable(tenantID))
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return record(ctx, tx, Activity{TenantID: tenantID, Actor: act.Actor, Action: "login.grant", Message: firstOf(act.Message, "login "+loginID)})
+	})
 }
 
 // Revoke takes back what Grant gave. What was not granted is no error.
 func (r *Registry) Revoke(ctx context.Context, loginID, tenantID string, act Act) error {
-	panic("soon")
+	return r.inTx(ctx, "revoke", func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, revokeSQL, loginID, nullable(tenantID))
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return record(ctx, tx, Activity{TenantID: tenantID, Actor: act.Actor, Action: "login.revoke", Message: firstOf(act.Message, "login "+loginID)})
+	})
 }

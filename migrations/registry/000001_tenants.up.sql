@@ -47,7 +47,10 @@ CREATE TABLE dermaga.tenants (
   suspended_reason text,
   server_id        bigint NOT NULL REFERENCES dermaga.servers,
   database         text NOT NULL CHECK (octet_length(database) BETWEEN 1 AND 63),
-  overrides        jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(overrides) = 'object'), -- pool_size, max_clients, pool_mode
+  overrides        jsonb NOT NULL DEFAULT '{}' CHECK (  -- single limits of the plan, for this tenant
+                     jsonb_typeof(overrides) = 'object'
+                     AND (overrides->>'pool_size')::int > 0 AND (overrides->>'max_clients')::int > 0
+                     AND overrides->>'pool_mode' IN ('auto', 'session', 'transaction', 'statement')),
   version          bigint NOT NULL DEFAULT 1,           -- grows with every change: cache and optimistic lock
   created_at       timestamptz NOT NULL DEFAULT now(),
   updated_at       timestamptz NOT NULL DEFAULT now(),

@@ -23,7 +23,7 @@ CREATE TABLE dermaga.login_verifiers (
   generation  int NOT NULL CHECK (generation > 0),
   verifier    text NOT NULL
               CHECK (verifier ~ '^SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]{44}:[A-Za-z0-9+/=]{44}$'),
-  valid_until timestamptz,                              -- NULL: for ever. The one before stays valid for the overlap
+  valid_until timestamptz CHECK (isfinite(valid_until)), -- NULL: for ever. The one before stays valid for the overlap
   PRIMARY KEY (login_id, generation)
 );
 
