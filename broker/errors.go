@@ -272,39 +272,41 @@ func errServer(slug string, err error) *clientError {
 }
 
 // explain words the relay's reasons to end a client.
-func explain(r relay.Refusal, t *relay.Target) wire.Fields {
-	var e *clientError
+func explain(r relay.Refusal, t *relay.Target) wire.Fields { return refusal(r, t).Fields() }
+
+func refusal(r relay.Refusal, t *relay.Target) *clientError {
 	switch r {
 	case relay.QueryWait:
-		e = &clientError{
+		return &clientError{
 			code:   pgerrcode.TooManyConnections,
 			msg:    fmt.Sprintf("no server connection of tenant %q became free in time", t.Slug),
-			detail: fmt.Sprintf("All %d server connections of the pool were in use for query_wait_timeout.", t.PoolSize),
+			detail: fmt.Sprintf("All server connections of the pool (pool_size = %d) were in use for query_wait_timeout.", t.PoolSize),
 			hint:   "shorten transactions, or raise the tenant's pool_size or query_wait_timeout",
 		}
 	case relay.NoPlace:
-		e = &clientError{
+		return &clientError{
 			code:   pgerrcode.TooManyConnections,
 			msg:    "too many tenants are open at once",
-			detail: "All MAX_CONNECTIONS tenant pools were busy for query_wait_timeout.",
+			detail: "All MAX_CONNECTIONS tenant pools were in use for query_wait_timeout.",
 			hint:   "raise MAX_CONNECTIONS, or try again when other tenants are idle",
 		}
 	case relay.ServerLost:
-		e = &clientError{
+		return &clientError{
 			code:   pgerrcode.ConnectionFailure,
 			msg:    "server closed the connection unexpectedly",
-			detail: "What the statement did so far is rolled back unless it had committed; the broker repeats nothing.",
+			detail: "What had not committed is rolled back; the broker repeats nothing.",
 			hint:   "connect again",
 		}
-	case relay.DialFailed:
-		e = errServer(t.Slug, nil)
 	case relay.ShuttingDown:
-		e = errShuttingDown
+		return errShuttingDown
 	case relay.Malformed:
-		e = &clientError{
-			code: pgerrcode.ProtocolViolation,
-			msg:  "invalid message format",
+		return &clientError{code: pgerrcode.ProtocolViolation, msg: "invalid message format"}
+	case relay.NoStatement:
+		return &clientError{
+			code: pgerrcode.InvalidSQLStatementName,
+			msg:  "unnamed prepared statement does not exist",
+			hint: "Parse it in the same batch of messages as Bind, or use a named statement",
 		}
 	}
-	return e.Fields()
+	return errServer(t.Slug, nil) // relay.DialFailed
 }

@@ -18,7 +18,7 @@ import (
 // by the relay's Ended; before, by welcome itself.
 func (b *Broker) welcome(ctx context.Context, p passage) error {
 	target := b.target(p.route)
-	greeting, err := b.relay.Greeting(ctx, target)
+	greeting, err := b.greeting(ctx, target)
 	if err != nil {
 		p.leave()
 		return err
@@ -56,6 +56,15 @@ func (b *Broker) welcome(ctx context.Context, p passage) error {
 	}
 	b.keys.own(key.PID, handle)
 	return nil
+}
+
+// greeting is what a server of target greets with. Where none is remembered a
+// server has to be opened. A dial has a time-out of its own, so what takes longer
+// than a query may wait is the wait for a place among the open tenants.
+func (b *Broker) greeting(ctx context.Context, target *relay.Target) ([]relay.Param, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.QueryWaitTimeout, refusal(relay.NoPlace, target))
+	defer cancel()
+	return b.relay.Greeting(ctx, target)
 }
 
 // finish sends the last of the ceremony and frees the connection of its
