@@ -1,5 +1,7 @@
 package relay
 
+import "slices"
+
 // due says what a server still owes: each entry ends with a ReadyForQuery, but
 // for copyEnd, which only marks a place.
 type due uint8
@@ -19,6 +21,9 @@ type dues struct {
 }
 
 func (d *dues) push(x due) { d.list = append(d.list, x) }
+
+// precede puts a message of our own before all that the client sent.
+func (d *dues) precede() { d.list = slices.Insert(d.list, d.head, forPrelude) }
 
 // none reports whether nothing is owed.
 func (d *dues) none() bool { return d.head == len(d.list) }

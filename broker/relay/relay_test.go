@@ -122,6 +122,7 @@ func TestCancelHitsOnlyItsOwnRunningQuery(t *testing.T) {
 	require.NoError(t, <-spared)
 	for range 20 { // a late cancel never hits what comes next
 		victim.handle.Cancel()
+		require.Zero(t, r.stats().Active) // the loop has seen the cancel
 		require.Equal(t, "1", one(t, v, "select 1"))
 	}
 }

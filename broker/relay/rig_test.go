@@ -21,6 +21,12 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
+// How long tests wait for a condition, and how often they look.
+const (
+	wait = 20 * time.Second
+	tick = time.Millisecond
+)
+
 // rig is a relay in front of a database of its own. Its clients are put behind
 // the ceremony: the test holds their other end, already logged in.
 type rig struct {
@@ -57,7 +63,7 @@ func newRig(t testing.TB, size int, change ...func(*relay.Config)) *rig {
 	var err error
 	r.relay, err = relay.Start(cfg)
 	require.NoError(t, err)
-	r.target = &relay.Target{Key: "k", Tenant: "t", Greeting: "g", Slug: "s", PoolSize: size, Dial: r.dial, Cancel: r.cancel}
+	r.target = &relay.Target{Key: "k", Tenant: "t", Greeting: "g", Slug: "s", Role: "postgres", PoolSize: size, Dial: r.dial, Cancel: r.cancel}
 	t.Cleanup(func() {
 		ctx, stop := context.WithCancel(context.Background())
 		stop()
@@ -138,7 +144,9 @@ func (r *rig) seat(change ...func(*relay.Client)) *seat {
 }
 
 // client is a seat as a driver's connection.
-func (r *rig) client(change ...func(*relay.Client)) *pgconn.PgConn { return r.seat(change...).driver(r.t) }
+func (r *rig) client(change ...func(*relay.Client)) *pgconn.PgConn {
+	return r.seat(change...).driver(r.t)
+}
 
 func (s *seat) driver(t testing.TB) *pgconn.PgConn {
 	cfg, err := pgconn.ParseConfig("host=127.0.0.1 user=x database=x sslmode=disable")

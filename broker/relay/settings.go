@@ -78,17 +78,17 @@ func (p *params) get(name string) (string, bool) {
 func (l *loop) prelude(out []byte, c *client, s *server) []byte {
 	if s.dirty || s.extra != c.extra && s.extra != l.sets.none || c.wantClean && s.last != c.serial {
 		out = wire.AppendQuery(out, "DISCARD ALL")
-		s.due.push(forPrelude)
+		s.due.precede()
 		s.dirty, s.extra, s.reported = false, l.sets.none, s.base
 	}
 	if pairs := l.differences(c, s); len(pairs) > 0 {
 		out = wire.AppendSetConfig(out, pairs)
-		s.due.push(forPrelude)
+		s.due.precede()
 		s.extra = c.extra
 	}
 	if c.wantNoUnnamed {
 		out = wire.AppendCloseUnnamed(out)
-		s.due.push(forPrelude)
+		s.due.precede()
 	}
 	return out
 }
