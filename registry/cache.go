@@ -66,6 +66,7 @@ type cache struct {
 	end  context.CancelFunc
 
 	known   *expirable.LRU[question, *remembered]
+	index   index // of known
 	unknown *expirable.LRU[question, *remembered]
 	flights singleflight.Group
 
@@ -76,6 +77,7 @@ type cache struct {
 	running    sync.WaitGroup // questions under way
 
 	listening atomic.Bool
+	seen      atomic.Int64 // id of the newest change, written by the listener
 	heard     atomic.Int64 // when the registry last answered, Unix nanoseconds
 	retryAt   atomic.Int64 // 0: it answers; else when to ask again
 	counters  counters
@@ -88,9 +90,10 @@ type counters struct{ hits, misses, stale, changes atomic.Uint64 }
 func newCache(cfg Config, ask func(context.Context, question) (*remembered, error)) *cache {
 	c := &cache{
 		ask: ask, cfg: cfg, log: cfg.Log,
-		known:   expirable.NewLRU[question, *remembered](cfg.CacheSize, nil, keepKnown+cfg.StaleMax),
+		index:   index{of: map[Change]map[question]struct{}{}},
 		unknown: expirable.NewLRU[question, *remembered](cfg.CacheSize, nil, cfg.NegativeTTL),
 	}
+	c.known = expirable.NewLRU(cfg.CacheSize, c.index.remove, keepKnown+cfg.StaleMax)
 	c.life, c.end = context.WithCancel(context.Background())
 	c.heard.Store(time.Now().UnixNano())
 	return c
@@ -118,7 +121,7 @@ func (c *cache) lookup(ctx context.Context, q question) (Entry, error) {
 		return c.standIn(m), nil
 	}
 	c.counters.misses.Add(1)
-	e, err := c.refresh(ctx, q)
+	e, err := c.refresh(ctx, q, true)
 	if err != nil && old && ctx.Err() == nil {
 		return c.standIn(m), nil
 	}
@@ -164,13 +167,19 @@ func (c *cache) mayAsk() bool {
 }
 
 // refresh asks the registry, together with whoever asks the same at the moment.
-func (c *cache) refresh(ctx context.Context, q question) (Entry, error) {
+// memory says that what somebody else has found out just before will do.
+func (c *cache) refresh(ctx context.Context, q question, memory bool) (Entry, error) {
 	var m *remembered
 	for range refills {
 		generation := c.now()
 		// Who asks after a change must not be given what was asked for before it.
-		key := strconv.FormatUint(generation, 10) + "\x00" + q.slug + "\x00" + q.login
-		flight := c.flights.DoChan(key, func() (any, error) { return c.fly(q, generation) })
+		key := fmt.Sprint(generation, memory, "\x00", q.slug, "\x00", q.login)
+		flight := c.flights.DoChan(key, func() (any, error) {
+			if m := c.recall(q); memory && m != nil && c.fresh(m) {
+				return m, nil
+			}
+			return c.fly(q, generation)
+		})
 		select {
 		case r := <-flight:
 			if r.Err != nil {
@@ -226,6 +235,7 @@ func (c *cache) fly(q question, generation uint64) (*remembered, error) {
 	if m.entry.Route != nil {
 		c.unknown.Remove(q)
 		c.known.Add(q, m)
+		c.index.add(q, m)
 	} else {
 		c.known.Remove(q)
 		c.unknown.Add(q, m)
@@ -259,9 +269,11 @@ func (c *cache) drop(ch Change) {
 	defer c.mu.Unlock()
 	c.generation++
 	c.unknown.Purge()
-	// A walk, since an index would have to follow evictions that the LRU makes on
-	// a goroutine of its own; see BenchmarkDrop for what it costs.
-	for _, q := range c.known.Keys() {
+	questions, ok := c.index.concerned(ch)
+	if !ok {
+		questions = c.known.Keys()
+	}
+	for _, q := range questions {
 		if m, ok := c.known.Peek(q); ok && m.concerns(ch) {
 			c.known.Remove(q)
 		}

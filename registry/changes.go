@@ -158,6 +158,7 @@ func (l *listener) catchUp(ctx context.Context, conn *pgx.Conn) error {
 	if err := conn.QueryRow(ctx, newestSQL).Scan(&horizon, &l.newest); err != nil {
 		return err
 	}
+	l.r.cache.seen.Store(l.newest)
 	h, err := strconv.ParseUint(horizon, 10, 64)
 	l.horizon, l.started = h, err == nil
 	return err
@@ -304,6 +305,7 @@ func (l *listener) remember(id int64) bool {
 	_, before := l.seen[id]
 	l.seen[id] = l.probes
 	l.newest = max(l.newest, id)
+	l.r.cache.seen.Store(l.newest)
 	return before
 }
 

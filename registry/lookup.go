@@ -59,7 +59,7 @@ func (r *Registry) LookupFresh(ctx context.Context, slug, login string) (Entry, 
 	if !ok {
 		return Entry{}, nil
 	}
-	return r.cache.refresh(ctx, q)
+	return r.cache.refresh(ctx, q, false)
 }
 
 // ask makes the question, or reports that no registry could know the login. The
@@ -227,9 +227,10 @@ func deref[T any](p *T) T {
 type Stats struct {
 	Known, Unknown      int    // entries now
 	Hits, Misses, Stale uint64 // answered from memory; asked; answered from memory because the registry is down
-	Changes             uint64
-	Listening           bool // the channel of changes is open
-	Down                bool // the last question was not answered
+	Changes             uint64 // applied
+	SeenChange          int64  // the newest one's id
+	Listening           bool   // the channel of changes is open
+	Down                bool   // the last question was not answered
 }
 
 // Stats returns the cache's figures.
@@ -238,6 +239,6 @@ func (r *Registry) Stats() Stats {
 	return Stats{
 		Known: c.known.Len(), Unknown: c.unknown.Len(),
 		Hits: c.counters.hits.Load(), Misses: c.counters.misses.Load(), Stale: c.counters.stale.Load(),
-		Changes: c.counters.changes.Load(), Listening: c.listening.Load(), Down: c.retryAt.Load() != 0,
+		Changes: c.counters.changes.Load(), SeenChange: c.seen.Load(), Listening: c.listening.Load(), Down: c.retryAt.Load() != 0,
 	}
 }
