@@ -99,7 +99,7 @@ func (l *loop) differences(c *client, s *server) (pairs [][2]string) {
 	if c.told != s.reported {
 		for _, want := range c.told.list {
 			have, known := s.reported.get(want.Name)
-			if known && have != want.Value && wire.Reported([]byte(want.Name)) {
+			if known && have != want.Value && !fixed(want.Name) {
 				pairs = append(pairs, [2]string{want.Name, want.Value})
 			}
 		}
@@ -110,6 +110,15 @@ func (l *loop) differences(c *client, s *server) (pairs [][2]string) {
 		}
 	}
 	return pairs
+}
+
+// fixed reports whether a reported parameter is the server's own affair.
+func fixed(name string) bool {
+	switch name {
+	case "in_hot_standby", "integer_datetimes", "is_superuser", "server_encoding", "server_version", "session_authorization":
+		return true
+	}
+	return false
 }
 
 // agree makes what c knows and what s reports the same, once s has done what the

@@ -56,6 +56,26 @@ func TestStartupSettingsAreReplayedAsValues(t *testing.T) {
 	require.Equal(t, 1, r.backends())
 }
 
+func TestEveryReportedSettingOfTheStartupPacketIsReplayed(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.client(func(c *relay.Client) {
+		for i := range c.Told {
+			switch c.Told[i].Name {
+			case "default_transaction_read_only":
+				c.Told[i].Value = "on"
+			case "TimeZone":
+				c.Told[i].Value = "asia/jakarta"
+			}
+		}
+	})
+	b := r.client()
+	for range 2 {
+		require.Equal(t, "on", one(t, a, "show default_transaction_read_only"))
+		require.Equal(t, "off", one(t, b, "show default_transaction_read_only"))
+	}
+	require.Equal(t, "Asia/Jakarta", a.ParameterStatus("TimeZone"), "told in the server's spelling")
+}
+
 func TestStartupSettingThatTheServerRefusesEndsTheClient(t *testing.T) {
 	r := newRig(t, 1)
 	a := r.client(func(c *relay.Client) { c.Set = []relay.Param{{Name: "work_mem", Value: "much"}} })

@@ -146,6 +146,7 @@ func (l *lexer) setting(w []byte) {
 // session can change (PostgreSQL 18 manual, 54.2.7).
 var reported = [...]string{
 	"client_encoding", "datestyle", "timezone", "intervalstyle", "standard_conforming_strings", "application_name",
+	"default_transaction_read_only",
 }
 
 // Reported reports whether name, in any case, is a setting of the session whose
