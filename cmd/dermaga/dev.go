@@ -36,6 +36,7 @@ stays in the data folder, and the next start finds it there.`,
 		if err != nil {
 			return err
 		}
+		o.usualDir = o.dataDir == ""
 		if o.dataDir, err = dataDir(o, s); err != nil {
 			return err
 		}
@@ -102,7 +103,7 @@ func dev(ctx context.Context, o options, out io.Writer, log *slog.Logger) (err e
 				return err
 			}
 		}
-		if err := welcome(out, info, folder.path); err != nil {
+		if err := welcome(out, info, folder.path, o.usualDir); err != nil {
 			return err
 		}
 		return server.watch(ctx)
@@ -180,22 +181,28 @@ func ensureToken(ctx context.Context, reg *registry.Registry, folder *devFolder)
 	return folder.save()
 }
 
-func welcome(out io.Writer, info devInfo, data string) error {
+// welcome prints lines to paste: the command is named as it was called.
+func welcome(out io.Writer, info devInfo, data string, usual bool) error {
+	create := os.Args[0] + ` tenant create pt-media-nusa --name "PT Media Nusa" --plan STARTER`
+	if !usual {
+		create += " --data " + data
+	}
 	url := info.Tenants[0].URL
 	_, err := fmt.Fprintf(out, `
 Dermaga is ready.
 
   broker     %s
   admin API  %s
-  data       %s  (token and URLs for programs: %s)
+  data       %s
+  for programs: token and URLs in %s
 
 Paste one of these:
 
   psql '%s'
   psql '%s' -c 'select code, name_id from accounts limit 5'
-  dermaga tenant create pt-media-nusa --name "PT Media Nusa" --plan STARTER --data %s
+  %s
 
 Ctrl-C ends everything; the data stays.
-`, info.Broker, info.Admin, data, filepath.Join(data, infoFile), url, url, data)
+`, info.Broker, info.Admin, data, filepath.Join(data, infoFile), url, url, create)
 	return err
 }

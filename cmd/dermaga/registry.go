@@ -66,7 +66,7 @@ func newRegistryToken(s streams) *cobra.Command {
 admin may do everything. NAME is who the activities will name.`,
 		Args: exactArgs("NAME"),
 	}
-	settings := takeSettings(cmd, s, registryGroup, logGroup)
+	settings := takeSettings(cmd, s, registryGroup, sealingGroup, logGroup)
 	role := cmd.Flags().String("role", string(registry.Viewer), "viewer, operator or admin")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o, err := settings.resolve("registry-url", "encryption-key-file")

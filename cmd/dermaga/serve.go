@@ -27,7 +27,7 @@ then get --drain-timeout to finish. The registry must have been prepared once by
 dermaga registry migrate`,
 		Args: noArgs,
 	}
-	settings := takeSettings(cmd, s, registryGroup, tenantsGroup, brokerGroup, adminGroup, logGroup)
+	settings := takeSettings(cmd, s, registryGroup, sealingGroup, tenantsGroup, brokerGroup, adminGroup, logGroup)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := settings.resolve("registry-url", "encryption-key-file")
 		if err != nil {

@@ -30,11 +30,7 @@ type setting struct {
 	// flags show in the process list. The variable holds the value itself.
 	fromFile bool
 
-	// isSwitch lets the flag stand without a value, meaning true.
-	isSwitch bool
-
-	// parse puts text where it belongs in o. Its error says what would be right.
-	parse func(o *options, text string) error
+	parse parser
 }
 
 // A group is a set of settings that commands take together; its text is the
@@ -42,7 +38,8 @@ type setting struct {
 type group string
 
 const (
-	registryGroup group = "Registry"
+	registryGroup group = "Registry database"
+	sealingGroup  group = "Registry key and cache"
 	tenantsGroup  group = "Tenant databases"
 	brokerGroup   group = "Broker"
 	adminGroup    group = "Admin API"
@@ -63,17 +60,19 @@ type options struct {
 	dev      devOptions
 	client   clientOptions
 	dataDir  string
+	usualDir bool // nobody named dataDir: commands find it without being told
 }
 
 // flagText is a flag's value as typed. It refuses nothing: resolve parses all
 // settings together, so that all faults are reported at once.
 type flagText struct {
+	kind  string
 	text  string
 	given bool
 }
 
 func (f *flagText) String() string { return f.text }
-func (f *flagText) Type() string   { return "" }
+func (f *flagText) Type() string   { return f.kind }
 
 func (f *flagText) Set(text string) error {
 	f.text, f.given = text, true
@@ -95,13 +94,10 @@ func takeSettings(cmd *cobra.Command, s streams, groups ...group) *knobs {
 			if one.group != g {
 				continue
 			}
-			f := &flagText{text: one.def}
+			f := &flagText{kind: one.parse.kind, text: one.def}
 			flag := cmd.Flags().VarPF(f, one.flag, "", one.usage())
-			if one.isSwitch {
-				flag.NoOptDefVal = "true"
-			}
-			if one.def == "false" {
-				flag.DefValue = "" // cobra would print it
+			if one.parse.kind == "" { // may stand without a value
+				f.kind, flag.NoOptDefVal, flag.DefValue = "bool", "true", "false"
 			}
 			k.given[one.flag] = f
 			k.list = append(k.list, one)
@@ -125,7 +121,7 @@ func (k *knobs) resolve(required ...string) (options, error) {
 	var o options
 	for _, s := range table {
 		if s.def != "" {
-			if err := s.parse(&o, s.def); err != nil {
+			if err := s.parse.into(&o, s.def); err != nil {
 				return o, fmt.Errorf("default of --%s: %w", s.flag, err)
 			}
 		}
@@ -139,7 +135,7 @@ func (k *knobs) resolve(required ...string) (options, error) {
 		case text == "" && slices.Contains(required, s.flag):
 			faults = append(faults, fmt.Errorf("%s is not set: %s", s.name(), s.doc))
 		case text != "":
-			if err := s.parse(&o, text); err != nil {
+			if err := s.parse.into(&o, text); err != nil {
 				faults = append(faults, s.fault(origin, text, err))
 			}
 		}

@@ -14,7 +14,8 @@ var groups = []struct {
 	group    group
 	commands string
 }{
-	{registryGroup, "serve, registry migrate (the URL), registry token"},
+	{registryGroup, "serve, registry migrate, registry token"},
+	{sealingGroup, "serve, registry token"},
 	{tenantsGroup, "serve"},
 	{brokerGroup, "serve, dev"},
 	{adminGroup, "serve, dev"},

@@ -15,27 +15,27 @@ var table = []setting{
 		parse: postgresURL(func(o *options) *registry.Secret { return &o.registry.url }),
 	},
 	{
-		group: registryGroup, flag: "encryption-key-file", env: "ENCRYPTION_KEY", secret: true, fromFile: true,
-		doc:   "key that seals the stored passwords: 32 characters, 64 hex digits or base64 (the variable holds the key, the flag names a file with it); make one with: openssl rand -hex 32",
+		group: sealingGroup, flag: "encryption-key-file", env: "ENCRYPTION_KEY", secret: true, fromFile: true,
+		doc:   "key that seals the stored passwords: 32 characters, 64 hex digits or base64; the variable holds it, the flag names a file with it; make one with: openssl rand -hex 32",
 		parse: keys(func(o *options) **registry.Keys { return &o.registry.keys }),
 	},
 	{
-		group: registryGroup, flag: "registry-cache-size", env: "DERMAGA_REGISTRY_CACHE_SIZE", def: "10000",
+		group: sealingGroup, flag: "registry-cache-size", env: "DERMAGA_REGISTRY_CACHE_SIZE", def: "10000",
 		doc:   "routes kept in memory, one for each tenant and login in use",
 		parse: whole(func(o *options) *int { return &o.registry.cacheSize }, 1, 10_000_000),
 	},
 	{
-		group: registryGroup, flag: "registry-cache-ttl", env: "DERMAGA_REGISTRY_CACHE_TTL", def: "5m",
+		group: sealingGroup, flag: "registry-cache-ttl", env: "DERMAGA_REGISTRY_CACHE_TTL", def: "5m",
 		doc:   "time after which a route is read again although no change was announced",
 		parse: duration(func(o *options) *time.Duration { return &o.registry.cacheTTL }),
 	},
 	{
-		group: registryGroup, flag: "registry-negative-ttl", env: "DERMAGA_REGISTRY_NEGATIVE_TTL", def: "30s",
+		group: sealingGroup, flag: "registry-negative-ttl", env: "DERMAGA_REGISTRY_NEGATIVE_TTL", def: "5s",
 		doc:   "time for which an unknown tenant or login stays unknown without being asked for again",
 		parse: duration(func(o *options) *time.Duration { return &o.registry.negativeTTL }),
 	},
 	{
-		group: registryGroup, flag: "registry-stale-max", env: "DERMAGA_REGISTRY_STALE_MAX", def: "1h",
+		group: sealingGroup, flag: "registry-stale-max", env: "DERMAGA_REGISTRY_STALE_MAX", def: "1h",
 		doc:   "time for which known tenants keep working while the registry is down",
 		parse: duration(func(o *options) *time.Duration { return &o.registry.staleMax }),
 	},
@@ -48,7 +48,7 @@ var table = []setting{
 	{
 		group: tenantsGroup, flag: "tenant-db-host", env: "TENANT_DB_HOST", defDoc: "host of DATABASE_URL",
 		doc:   "host at which the broker reaches the tenant databases",
-		parse: text(func(o *options) *string { return &o.tenants.host }),
+		parse: text("HOST", func(o *options) *string { return &o.tenants.host }),
 	},
 	{
 		group: tenantsGroup, flag: "tenant-db-port", env: "TENANT_DB_PORT", defDoc: "port of DATABASE_URL",
@@ -58,7 +58,7 @@ var table = []setting{
 	{
 		group: tenantsGroup, flag: "database-prefix", env: "DERMAGA_DATABASE_PREFIX", def: "nusa_journal_",
 		doc:   "first part of a new tenant's database name, before its slug; databases that exist keep theirs",
-		parse: text(func(o *options) *string { return &o.tenants.prefix }),
+		parse: text("TEXT", func(o *options) *string { return &o.tenants.prefix }),
 	},
 
 	{
@@ -74,15 +74,15 @@ var table = []setting{
 	{
 		group: brokerGroup, flag: "tls-cert", env: "DERMAGA_TLS_CERT",
 		doc:   "PEM file with the broker's certificate and its chain; without one TLS is not offered",
-		parse: text(func(o *options) *string { return &o.broker.tlsCert }),
+		parse: text("FILE", func(o *options) *string { return &o.broker.tlsCert }),
 	},
 	{
 		group: brokerGroup, flag: "tls-key", env: "DERMAGA_TLS_KEY",
 		doc:   "PEM file with the certificate's private key",
-		parse: text(func(o *options) *string { return &o.broker.tlsKey }),
+		parse: text("FILE", func(o *options) *string { return &o.broker.tlsKey }),
 	},
 	{
-		group: brokerGroup, flag: "require-tls", env: "DERMAGA_REQUIRE_TLS", def: "false", isSwitch: true,
+		group: brokerGroup, flag: "require-tls", env: "DERMAGA_REQUIRE_TLS", def: "false",
 		doc:   "refuse clients that do not ask for TLS",
 		parse: yesNo(func(o *options) *bool { return &o.broker.requireTLS }),
 	},
@@ -143,7 +143,7 @@ var table = []setting{
 		parse: address(func(o *options) *string { return &o.admin.listen }),
 	},
 	{
-		group: adminGroup, flag: "admin-public", env: "DERMAGA_ADMIN_PUBLIC", def: "false", isSwitch: true,
+		group: adminGroup, flag: "admin-public", env: "DERMAGA_ADMIN_PUBLIC", def: "false",
 		doc:   "allow an admin address that is not loopback: passwords of new tenants cross the network in clear, so put TLS in front; /metrics then needs a token as well",
 		parse: yesNo(func(o *options) *bool { return &o.admin.public }),
 	},
@@ -161,14 +161,14 @@ var table = []setting{
 
 	{
 		group: dataGroup, flag: "data", env: "DERMAGA_DATA", defDoc: "/var/lib/dermaga for root, else $XDG_DATA_HOME/dermaga or ~/.local/share/dermaga",
-		doc:   "folder of `dermaga dev`: its PostgreSQL, key, certificate and passwords; tenant commands read there where the admin API is",
-		parse: text(func(o *options) *string { return &o.dataDir }),
+		doc:   "folder of dermaga dev: its PostgreSQL, key, certificate and passwords; tenant commands read there where the admin API is",
+		parse: text("DIR", func(o *options) *string { return &o.dataDir }),
 	},
 
 	{
 		group: devGroup, flag: "postgres-bin", env: "DERMAGA_POSTGRES_BIN", defDoc: "PATH, /usr/lib/postgresql/*/bin, else a download",
 		doc:   "folder of the PostgreSQL programs to start",
-		parse: text(func(o *options) *string { return &o.dev.postgresBin }),
+		parse: text("DIR", func(o *options) *string { return &o.dev.postgresBin }),
 	},
 	{
 		group: devGroup, flag: "server-url", env: "DERMAGA_SERVER_URL", secret: true,
@@ -178,18 +178,18 @@ var table = []setting{
 	{
 		group: devGroup, flag: "info", env: "DERMAGA_INFO",
 		doc:   "file to write when everything is ready: JSON with the addresses, the admin token and the tenants' URLs, readable by its owner only",
-		parse: text(func(o *options) *string { return &o.dev.info }),
+		parse: text("FILE", func(o *options) *string { return &o.dev.info }),
 	},
 
 	{
-		group: clientGroup, flag: "admin-url", env: "DERMAGA_ADMIN_URL", defDoc: "what `dermaga dev` wrote into its data folder",
+		group: clientGroup, flag: "admin-url", env: "DERMAGA_ADMIN_URL", defDoc: "what dermaga dev wrote into its data folder",
 		doc:   "URL of the admin API",
 		parse: webURL(func(o *options) *string { return &o.client.url }),
 	},
 	{
-		group: clientGroup, flag: "token", env: "DERMAGA_TOKEN", secret: true, defDoc: "what `dermaga dev` wrote into its data folder",
+		group: clientGroup, flag: "token", env: "DERMAGA_TOKEN", secret: true, defDoc: "what dermaga dev wrote into its data folder",
 		doc:   "token for the admin API; as a flag it shows in the process list",
-		parse: text(func(o *options) *string { return (*string)(&o.client.token) }),
+		parse: text("TOKEN", func(o *options) *string { return (*string)(&o.client.token) }),
 	},
 }
 
