@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/xdg-go/scram"
@@ -59,18 +58,9 @@ func (b *Broker) authenticate(ctx context.Context, h hello) (identity, error) {
 	return identity{hello: h, login: entry.Login}, nil
 }
 
-// maxName is PostgreSQL's NAMEDATALEN - 1: no login or slug is longer.
-const maxName = 63
-
-// lookup asks the registry who user is at database. Names that can be neither
-// never get there.
+// lookup asks the registry who user is at database. Both are a stranger's words;
+// the registry knows what to do with names that can be neither.
 func (b *Broker) lookup(ctx context.Context, database, user string) (registry.Entry, error) {
-	if len(user) > maxName || !utf8.ValidString(user) {
-		return registry.Entry{}, nil
-	}
-	if len(database) > maxName || !utf8.ValidString(database) {
-		database = "-" // no slug, but a service login is still to be proven
-	}
 	entry, err := b.reg.Lookup(ctx, database, user)
 	if errors.Is(err, registry.ErrUnavailable) {
 		b.log.Error("registry_unavailable", "error", err)

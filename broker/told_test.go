@@ -94,10 +94,10 @@ func TestStartupSettingsReachTheServerAsValues(t *testing.T) {
 		}
 	}
 	c := fakepg.Dial(t, address)
-	require.Nil(t, c.Login(0, "right", "user", "one", "options", `-c search_path=a\ b,\"c\;d\" --statement-timeout=1234ms`))
+	require.Nil(t, c.Login(0, "right", "user", "one", "options", `-c search_path=\"a\ b\",\"c\;d\" --statement-timeout=1234ms`))
 	rows, failure := c.Query("SELECT current_setting('search_path') || '|' || current_setting('statement_timeout')")
 	require.Nil(t, failure)
-	require.Equal(t, []string{`a b,"c;d"|1234ms`}, rows)
+	require.Equal(t, []string{`"a b","c;d"|1234ms`}, rows)
 }
 
 func TestLoginsOwnSettingsYieldToTheClients(t *testing.T) {

@@ -3,6 +3,7 @@ package fakepg
 import (
 	"encoding/binary"
 	"net"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -70,11 +71,7 @@ func (c *Client) Login(version uint32, password string, pairs ...string) *pgprot
 // Prove is Login after its StartupMessage.
 func (c *Client) Prove(password string) *pgproto3.ErrorResponse {
 	c.T.Helper()
-	client, err := scram.SHA256.NewClientUnprepped("", password, "")
-	if err != nil {
-		c.T.Fatal(err)
-	}
-	talk := client.NewConversation()
+	talk := keys(password).NewConversation()
 	for {
 		kind, body := c.Next()
 		switch kind {
@@ -97,6 +94,22 @@ func (c *Client) Prove(password string) *pgproto3.ErrorResponse {
 			return nil
 		}
 	}
+}
+
+// known are clients' sides of SCRAM by password. They remember the keys that they
+// derive, which is nearly all that a login costs.
+var known sync.Map
+
+func keys(password string) *scram.Client {
+	if c, ok := known.Load(password); ok {
+		return c.(*scram.Client)
+	}
+	c, err := scram.SHA256.NewClientUnprepped("", password, "")
+	if err != nil {
+		panic(err) // it has no cause to
+	}
+	had, _ := known.LoadOrStore(password, c.WithMinIterations(1))
+	return had.(*scram.Client)
 }
 
 // answer answers a request for authentication.

@@ -142,11 +142,7 @@ type Lie struct {
 // when the client went away, or could not prove the password. AuthenticationOk is
 // left to the script.
 func (c *Conn) SCRAM(password string, lie Lie) bool {
-	client, err := scram.SHA256.NewClient("", password, "")
-	if err != nil {
-		c.T.Errorf("SCRAM: %v", err)
-		return false
-	}
+	client := keys(password)
 	factors := scram.KeyFactors{Salt: "sixteen bytes 16", Iters: 4096}
 	if lie.Salt != "" {
 		factors.Salt = lie.Salt
