@@ -135,10 +135,11 @@ func Serve(ctx context.Context, ln net.Listener, handler http.Handler, log *slog
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	err := server.Shutdown(drain)
-	<-ended
-	if err != nil {
+	if err := server.Shutdown(drain); err != nil {
 		return fmt.Errorf("admin API: requests still running after %s: %w", drainTimeout, errors.Join(err, server.Close()))
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin API: %w", err)
 	}
 	return nil
 }

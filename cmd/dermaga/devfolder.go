@@ -54,7 +54,7 @@ func openDevFolder(path string) (*devFolder, error) {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
+		_ = lock.Close()
 		return nil, fmt.Errorf("another dermaga dev runs on %s: end it, or choose another folder with --data", path)
 	}
 	f.lock = lock
@@ -66,7 +66,7 @@ func openDevFolder(path string) (*devFolder, error) {
 }
 
 // close gives the folder free for another process.
-func (f *devFolder) close() { f.lock.Close() }
+func (f *devFolder) close() { _ = f.lock.Close() } // and with it the lock
 
 func (f *devFolder) file(name string) string { return filepath.Join(f.path, name) }
 
