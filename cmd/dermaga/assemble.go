@@ -122,6 +122,7 @@ func (s *system) run(ctx context.Context, begun func(context.Context) error) err
 	g.Go(func() error { return s.broker.Serve(context.WithoutCancel(ctx), s.doors.broker) }) // until Shutdown
 	g.Go(func() error {
 		<-ctx.Done()
+		s.log.Info("ending: running transactions may finish", "within", s.options.broker.drain)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.broker.drain)
 		defer cancel()
 		if err := s.broker.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
