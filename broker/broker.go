@@ -103,10 +103,14 @@ func (c Config) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"ConnectionTTL", c.ConnectionTTL}, {"HandshakeTimeout", c.HandshakeTimeout},
-		{"ServerConnectTimeout", c.ServerConnectTimeout}, {"QueryWaitTimeout", c.QueryWaitTimeout},
-		{"ServerIdleTimeout", c.ServerIdleTimeout}, {"ServerLifetime", c.ServerLifetime},
-		{"ProvisionWait", c.ProvisionWait}, {"MigrationWait", c.MigrationWait},
+		{"ConnectionTTL", c.ConnectionTTL},
+		{"HandshakeTimeout", c.HandshakeTimeout},
+		{"ServerConnectTimeout", c.ServerConnectTimeout},
+		{"QueryWaitTimeout", c.QueryWaitTimeout},
+		{"ServerIdleTimeout", c.ServerIdleTimeout},
+		{"ServerLifetime", c.ServerLifetime},
+		{"ProvisionWait", c.ProvisionWait},
+		{"MigrationWait", c.MigrationWait},
 	} {
 		if d.value <= 0 {
 			faults = append(faults, fmt.Errorf("%s is %s: want more than 0", d.name, d.value))
@@ -164,12 +168,16 @@ type Broker struct {
 }
 
 // New starts a broker over reg, which must stay open until Shutdown has returned.
+// Where GOMAXPROCS leaves the loops no processor of their own, it is raised.
 func New(cfg Config, reg *registry.Registry) (*Broker, error) { return start(cfg, reg) }
 
 func start(cfg Config, reg directory) (*Broker, error) {
 	cfg = cfg.Defaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if want := relay.Threads(cfg.Loops); runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
 	}
 	b := &Broker{
 		cfg: cfg, log: cfg.Log, reg: reg,

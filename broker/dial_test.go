@@ -16,14 +16,21 @@ import (
 	"github.com/nusajournal/dermaga/internal/fakepg"
 )
 
-// loginThrough logs in to a tenant at up and returns how it ended.
+// loginThrough logs in to a tenant at up, and queries it, and returns how the
+// login ended.
 func loginThrough(t *testing.T, up upstream, change ...func(*broker.Config)) *pgproto3.ErrorResponse {
 	t.Helper()
 	w := newTown()
 	w.settle("one", up)
 	w.settle("two", fakeUpstream(t))
 	address := serve(t, w, change...)
-	failure := fakepg.Dial(t, address).Login(0, "right", "user", "one")
+	c := fakepg.Dial(t, address)
+	failure := c.Login(0, "right", "user", "one")
+	if failure == nil {
+		rows, failure := c.Query("hello")
+		require.Nil(t, failure)
+		require.Equal(t, []string{"hello"}, rows)
+	}
 	require.Nil(t, fakepg.Dial(t, address).Login(0, "right", "user", "two"), "another tenant is served")
 	return failure
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nusajournal/dermaga/broker"
@@ -54,29 +55,32 @@ func TestLeastRecentlyUsedTenantMakesRoom(t *testing.T) {
 }
 
 func TestNoPlaceForATenantIsSaidWithTheSettingsName(t *testing.T) {
-	up, elsewhere := realUpstream(t), realUpstream(t)
-	elsewhere.server.ID = 3 // whose greeting nobody knows
 	w := newTown()
-	w.settle("busy", up)
-	w.settle("known", up)
-	w.settle("new", elsewhere)
-	address := serve(t, w, func(c *broker.Config) { c.MaxConnections, c.QueryWaitTimeout = 1, 200*time.Millisecond })
-	busy := fakepg.Dial(t, address)
-	require.Nil(t, busy.Login(0, "right", "user", "busy"))
+	for _, slug := range []string{"busy", "known", "new"} {
+		w.settle(slug, realUpstream(t))
+	}
+	address := serve(t, w, func(c *broker.Config) { c.MaxConnections, c.QueryWaitTimeout = 1, 2*time.Second })
+	known, busy := fakepg.Dial(t, address), fakepg.Dial(t, address)
+	require.Nil(t, known.Login(0, "right", "user", "known"))
+	require.Nil(t, busy.Login(0, "right", "user", "busy"), "it takes the place of the other, which is idle")
 	_, failure := busy.Query("BEGIN")
 	require.Nil(t, failure)
 
-	known := fakepg.Dial(t, address)
-	require.Nil(t, known.Login(0, "right", "user", "known"), "a login needs no server")
-	_, failure = known.Query("SELECT 1")
-	require.NotNil(t, failure)
-	require.Equal(t, "53300", failure.Code)
-	require.Contains(t, failure.Hint, "MAX_CONNECTIONS")
-
-	failure = fakepg.Dial(t, address).Login(0, "right", "user", "new")
-	require.NotNil(t, failure)
-	require.Equal(t, "53300", failure.Code)
-	require.Contains(t, failure.Hint, "MAX_CONNECTIONS")
+	again := fakepg.Dial(t, address)
+	require.Nil(t, again.Login(0, "right", "user", "known"), "a login needs no server once the tenant's greeting is known")
+	refused := make(chan *pgproto3.ErrorResponse, 2)
+	go func() {
+		_, failure := again.Query("SELECT 1")
+		refused <- failure
+	}()
+	fresh := fakepg.Dial(t, address)
+	go func() { refused <- fresh.Login(0, "right", "user", "new") }()
+	for range 2 {
+		failure := <-refused
+		require.NotNil(t, failure)
+		require.Equal(t, "53300", failure.Code)
+		require.Contains(t, failure.Hint, "MAX_CONNECTIONS")
+	}
 }
 
 func TestQueryWaitTimeoutIsSaidWithThePoolsSize(t *testing.T) {

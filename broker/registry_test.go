@@ -158,6 +158,30 @@ func TestStatusTakesEffectOnNewLogins(t *testing.T) {
 	eventually(t, func() bool { return code(t, address, "satu", "app", "pw-satu") == "28P01" }, "deleted is unknown")
 }
 
+// Nothing that a client says at start-up reaches the registry's connection
+// (CVE-2025-12819: a search_path did, and the pooler's own query ran under it).
+func TestStartupSettingsDoNotReachTheRegistry(t *testing.T) {
+	c := found(t)
+	c.set(c.settle("satu"), registry.Active)
+	admin(t, c.url, `CREATE SCHEMA evil;
+		CREATE TABLE evil.logins AS SELECT * FROM dermaga.logins WITH NO DATA;
+		CREATE TABLE evil.tenants AS SELECT * FROM dermaga.tenants WITH NO DATA;
+		CREATE FUNCTION evil.coalesce(boolean, boolean) RETURNS boolean RETURN true`)
+	address := serve(t, c.Registry)
+	for _, pairs := range [][]string{
+		{"search_path", "evil"}, {"options", "-c search_path=evil"}, {"options", "-c default_transaction_read_only=on -c statement_timeout=1"},
+	} {
+		login := func(password string) *pgproto3.ErrorResponse {
+			return fakepg.Dial(t, address).Login(0, password, append([]string{"user", "app", "database", "satu"}, pairs...)...)
+		}
+		require.Nil(t, login("pw-satu"), pairs)
+		require.Equal(t, "28P01", login("wrong").Code, pairs)
+	}
+	var path string
+	require.NoError(t, c.Pool().QueryRow(t.Context(), "SHOW search_path").Scan(&path))
+	require.NotContains(t, path, "evil")
+}
+
 func TestCheckWorksBeforeATenantIsActive(t *testing.T) {
 	c := found(t)
 	tenant := c.settle("satu")

@@ -144,9 +144,15 @@ func verifier(password registry.Secret) string {
 	if v, ok := verifiers.Load(password); ok {
 		return v.(string)
 	}
-	client, _ := scram.SHA256.NewClientUnprepped("", password.Reveal(), "")
+	client, err := scram.SHA256.NewClientUnprepped("", password.Reveal(), "")
+	if err != nil {
+		panic(err)
+	}
 	salt := sha256.Sum256([]byte(password.Reveal()))
-	keys := client.GetStoredCredentials(scram.KeyFactors{Salt: string(salt[:16]), Iters: 4096})
+	keys, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt[:16]), Iters: 4096})
+	if err != nil {
+		panic(err)
+	}
 	b64 := base64.StdEncoding.EncodeToString
 	v := fmt.Sprintf("SCRAM-SHA-256$4096:%s$%s:%s", b64(salt[:16]), b64(keys.StoredKey), b64(keys.ServerKey))
 	verifiers.Store(password, v)

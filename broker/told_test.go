@@ -100,6 +100,26 @@ func TestStartupSettingsReachTheServerAsValues(t *testing.T) {
 	require.Equal(t, []string{`"a b","c;d"|1234ms`}, rows)
 }
 
+// Two tenants of one server may have different settings of their own: neither is
+// told, nor given, the other's.
+func TestTenantsOfOneServerKeepTheirOwnDefaults(t *testing.T) {
+	jakarta, jayapura := realUpstream(t), realUpstream(t)
+	admin(t, pgtest.URL(t), `ALTER DATABASE `+jakarta.database+` SET TimeZone = 'Asia/Jakarta'`)
+	admin(t, pgtest.URL(t), `ALTER ROLE `+jayapura.role+` SET TimeZone = 'Asia/Jayapura'`)
+	w := newTown()
+	w.settle("jakarta", jakarta)
+	w.settle("jayapura", jayapura)
+	address := serve(t, w)
+	for slug, zone := range map[string]string{"jakarta": "Asia/Jakarta", "jayapura": "Asia/Jayapura"} {
+		c := fakepg.Dial(t, address)
+		require.Nil(t, c.Login(0, "right", "user", slug))
+		require.Equal(t, zone, c.Params["TimeZone"])
+		rows, failure := c.Query("SHOW TimeZone")
+		require.Nil(t, failure)
+		require.Equal(t, []string{zone}, rows)
+	}
+}
+
 func TestLoginsOwnSettingsYieldToTheClients(t *testing.T) {
 	w := newTown()
 	w.settle("one", realUpstream(t))

@@ -119,9 +119,11 @@ func has(params []relay.Param, name string) bool {
 // target is what the relay needs to know of a route.
 func (b *Broker) target(r *registry.Route) *relay.Target {
 	return &relay.Target{
-		Key:      fmt.Sprintf("%s/%s/%d/%d/%s", r.TenantID, r.Role, r.Generation, r.Server.ID, r.Database),
-		Tenant:   r.TenantID,
-		Greeting: fmt.Sprintf("%d/%s", r.Server.ID, r.Kind),
+		Key:    fmt.Sprintf("%s/%s/%d/%d/%s", r.TenantID, r.Role, r.Generation, r.Server.ID, r.Database),
+		Tenant: r.TenantID,
+		// A database and a role may have settings of their own, so no two tenants
+		// share a greeting.
+		Greeting: fmt.Sprintf("%d/%s/%s", r.Server.ID, r.Database, r.Role),
 		Slug:     r.Slug,
 		Database: r.Database,
 		Role:     r.Role,
