@@ -83,7 +83,7 @@ type cache struct {
 	counters  counters
 }
 
-type counters struct{ hits, misses, stale, changes atomic.Uint64 }
+type counters struct{ hits, misses, stale, changes, probes atomic.Uint64 }
 
 // newCache makes the LRUs, once per Registry: the goroutine with which each
 // drops what has expired cannot be ended.

@@ -65,22 +65,18 @@ WHERE at < now() - interval '1 hour' AND id < (SELECT max(id) FROM dermaga.chang
 // A listener follows the channel of changes over one connection after another.
 // Owned by one goroutine.
 type listener struct {
-	r        *Registry
-	instance *instance
-	started  bool
-	horizon  uint64           // transactions before it have been seen in full
-	newest   int64            // change seen
-	seen     map[int64]uint64 // changes from horizon on → probe in which they were last met
-	probes   uint64
-	trimmed  time.Time
+	r       *Registry
+	started bool
+	horizon uint64           // transactions before it have been seen in full
+	newest  int64            // change seen
+	seen    map[int64]uint64 // changes from horizon on → probe in which they were last met
+	probes  uint64
+	trimmed time.Time
 }
 
 // listen runs until ctx ends. The outcome of its first attempt goes to opened.
 func (r *Registry) listen(ctx context.Context, opened chan<- error) {
 	l := &listener{r: r, seen: map[int64]uint64{}, trimmed: time.Now()}
-	if r.cfg.PeerAddress != "" {
-		l.instance = newInstance(r.cfg.PeerAddress)
-	}
 	pause := firstPause
 	for {
 		err := l.follow(ctx, func() {
@@ -118,16 +114,13 @@ func (l *listener) follow(ctx context.Context, opened func()) error {
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
 		defer cancel()
-		if l.instance != nil && !conn.IsClosed() {
-			l.instance.leave(ctx, conn)
-		}
 		_ = conn.Close(ctx)
 	}()
 	if err := l.catchUp(ctx, conn); err != nil {
 		return err
 	}
-	if l.instance != nil {
-		if err := l.instance.beat(ctx, conn, l.newest); err != nil {
+	if l.r.instance != nil {
+		if err := l.r.instance.beat(ctx, conn, l.newest); err != nil {
 			return err
 		}
 	}
@@ -152,7 +145,7 @@ func (l *listener) catchUp(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	if l.started {
-		return l.probe(ctx, conn, true)
+		return l.probe(ctx, conn, reconnected)
 	}
 	var horizon string
 	if err := conn.QueryRow(ctx, newestSQL).Scan(&horizon, &l.newest); err != nil {
@@ -160,9 +153,23 @@ func (l *listener) catchUp(ctx context.Context, conn *pgx.Conn) error {
 	}
 	l.r.cache.seen.Store(l.newest)
 	h, err := strconv.ParseUint(horizon, 10, 64)
-	l.horizon, l.started = h, err == nil
+	if err != nil {
+		return err
+	}
+	l.horizon = h
+	err = l.probe(ctx, conn, starting)
+	l.started = err == nil
 	return err
 }
+
+// An occasion is what a probe is for.
+type occasion uint8
+
+const (
+	running     occasion = iota // every second: what no notification told
+	reconnected                 // what happened while there was no channel
+	starting                    // nothing is remembered yet: what is there is old
+)
 
 // watch applies notifications as they come and probes the channel in between.
 func (l *listener) watch(ctx context.Context, conn *pgx.Conn) error {
@@ -200,11 +207,11 @@ func waitUntil(ctx context.Context, conn *pgx.Conn, at time.Time) (*pgconn.Notif
 func (l *listener) tick(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	if err := l.probe(ctx, conn, false); err != nil {
+	if err := l.probe(ctx, conn, running); err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
-	if l.instance != nil && l.probes%heartbeatProbes == 0 {
-		if err := l.instance.beat(ctx, conn, l.newest); err != nil {
+	if l.r.instance != nil && l.probes%heartbeatProbes == 0 {
+		if err := l.r.instance.beat(ctx, conn, l.newest); err != nil {
 			return err
 		}
 	}
@@ -247,7 +254,7 @@ func parseChange(payload string) (Change, error) {
 // did not come. After a reconnect that is all of the meantime; where it cannot
 // be known any more (trimmed, or another server took over), everything counts as
 // changed.
-func (l *listener) probe(ctx context.Context, conn *pgx.Conn, reconnected bool) error {
+func (l *listener) probe(ctx context.Context, conn *pgx.Conn, at occasion) error {
 	l.probes++
 	rows, err := conn.Query(ctx, probeSQL, strconv.FormatUint(l.horizon, 10), l.newest)
 	if err != nil {
@@ -264,11 +271,12 @@ func (l *listener) probe(ctx context.Context, conn *pgx.Conn, reconnected bool) 
 		return err
 	}
 	l.r.cache.note(nil)
+	l.r.cache.counters.probes.Add(1)
 	horizon, err := strconv.ParseUint(all[0].Horizon, 10, 64)
 	if err != nil {
 		return err
 	}
-	lost := reconnected && (!all[0].Seen || horizon < l.horizon)
+	lost := at == reconnected && (!all[0].Seen || horizon < l.horizon)
 	if lost {
 		l.everything()
 	}
@@ -276,7 +284,7 @@ func (l *listener) probe(ctx context.Context, conn *pgx.Conn, reconnected bool) 
 		if x.ID == nil {
 			continue // the row of an empty join
 		}
-		if lost {
+		if lost || at == starting {
 			l.remember(*x.ID)
 		} else {
 			l.apply(Change{ID: *x.ID, Entity: *x.Entity, EntityID: *x.EntityID})

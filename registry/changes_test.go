@@ -225,6 +225,29 @@ func TestChangesDuringAnOutageAreCaughtUp(t *testing.T) {
 	require.Equal(t, a.ID, (<-heard).EntityID)
 }
 
+// While any transaction of the cluster runs, changes from before the start are
+// met again and again.
+func TestChangesFromBeforeTheStartAreOld(t *testing.T) {
+	t.Parallel()
+	dsn := migrated(t)
+	admin := open(t, config(t, dsn))
+	tx, err := admin.Pool().Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SELECT pg_current_xact_id()")
+	require.NoError(t, err)
+	addServer(t, admin, "main", "db1")
+	inst := open(t, config(t, dsn))
+	served(t, admin, "a")
+	settled(t, admin, inst)
+	changes := inst.Stats().Changes
+	lookup(t, inst, "a", "app")
+	seen := inst.Stats().Probes
+	soon(t, "probed", func() bool { return inst.Stats().Probes >= seen+2 })
+	require.Equal(t, changes, inst.Stats().Changes)
+	require.Equal(t, 1, inst.Stats().Known)
+	require.NoError(t, tx.Rollback(t.Context()))
+}
+
 func TestTrimmedChangesMakeEverythingDoubtful(t *testing.T) {
 	t.Parallel()
 	admin, inst, w, _ := instance(t, nil)

@@ -20,10 +20,9 @@ ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), seen_change = excluded.seen
 	deadSQL  = `DELETE FROM dermaga.instances WHERE heartbeat_at < now() - interval '10 minutes'`
 )
 
-// An instance is this process's row in dermaga.instances. Owned by the listener.
+// An instance is this process's row in dermaga.instances. Owned by the listener
+// while that runs, then by Close.
 type instance struct{ id, address string }
-
-func newInstance(address string) *instance { return &instance{address: address} }
 
 // beat renews the row; the first time it makes it, and clears away those of
 // processes that ended without a word.
@@ -41,6 +40,11 @@ func (i *instance) beat(ctx context.Context, conn *pgx.Conn, seen int64) error {
 }
 
 // leave removes the row. If that fails, the heartbeat's age says the same.
-func (i *instance) leave(ctx context.Context, conn *pgx.Conn) {
-	_, _ = conn.Exec(ctx, leaveSQL, i.id)
+func (i *instance) leave(ctx context.Context, db execer) {
+	if i.id == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	_, _ = db.Exec(ctx, leaveSQL, i.id)
 }

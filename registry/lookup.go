@@ -229,6 +229,7 @@ type Stats struct {
 	Hits, Misses, Stale uint64 // answered from memory; asked; answered from memory because the registry is down
 	Changes             uint64 // applied
 	SeenChange          int64  // the newest one's id
+	Probes              uint64 // of the channel
 	Listening           bool   // the channel of changes is open
 	Down                bool   // the last question was not answered
 }
@@ -239,6 +240,7 @@ func (r *Registry) Stats() Stats {
 	return Stats{
 		Known: c.known.Len(), Unknown: c.unknown.Len(),
 		Hits: c.counters.hits.Load(), Misses: c.counters.misses.Load(), Stale: c.counters.stale.Load(),
-		Changes: c.counters.changes.Load(), SeenChange: c.seen.Load(), Listening: c.listening.Load(), Down: c.retryAt.Load() != 0,
+		Changes: c.counters.changes.Load(), SeenChange: c.seen.Load(), Probes: c.counters.probes.Load(),
+		Listening: c.listening.Load(), Down: c.retryAt.Load() != 0,
 	}
 }

@@ -50,6 +50,8 @@ var sentinels = map[string]error{
 	"tenants_plan":          ErrInvalid,
 	"servers_address":       ErrServerTaken,
 	"logins_one_sort":       ErrLoginTaken,
+	"logins_tenant":         ErrConflict, // made by somebody else since we looked
+	"logins_service":        ErrConflict,
 	"tenant_transition":     ErrTransition,
 	"tenant_purged":         ErrTransition,
 }

@@ -77,8 +77,10 @@ type Registry struct {
 	log   *slog.Logger
 	cache *cache
 
+	instance *instance          // nil: nobody needs to know of us
 	end      context.CancelFunc // ends the listener
 	listener sync.WaitGroup
+	closing  sync.Once
 
 	observers struct {
 		sync.Mutex
@@ -107,6 +109,9 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	r.cache = newCache(cfg, r.ask)
+	if cfg.PeerAddress != "" {
+		r.instance = &instance{address: cfg.PeerAddress}
+	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	r.end = end
 	opened := make(chan error, 1)
@@ -133,10 +138,15 @@ func (r *Registry) check(ctx context.Context) error {
 // Close ends all connections and waits for them. Look-ups under way end with
 // ErrUnavailable. Safe to call twice.
 func (r *Registry) Close() {
-	r.end()
-	r.listener.Wait()
-	r.cache.close()
-	r.pool.Close()
+	r.closing.Do(func() {
+		r.end()
+		r.listener.Wait()
+		r.cache.close()
+		if r.instance != nil {
+			r.instance.leave(context.Background(), r.pool)
+		}
+		r.pool.Close()
+	})
 }
 
 // Pool returns the connections, for readers outside this package. Their

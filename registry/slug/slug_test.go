@@ -3,6 +3,7 @@ package slug_test
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,8 +40,8 @@ func TestCheckNamesTheBrokenRuleAndTheValue(t *testing.T) {
 	} {
 		err := slug.Check(c.slug)
 		require.ErrorContains(t, err, c.rule, c.slug)
-		if c.slug != "" && len(c.slug) <= slug.MaxLen && !strings.ContainsAny(c.slug, "\x00\n\xff") {
-			require.ErrorContains(t, err, c.slug)
+		if c.slug != "" && len(c.slug) <= slug.MaxLen {
+			require.ErrorContains(t, err, strconv.Quote(c.slug))
 		}
 		require.Less(t, len(err.Error()), 200, "a stranger's value must not fill the log")
 	}
