@@ -15,22 +15,26 @@ import (
 
 // welcome tells p's client that it is in, as its server would, and hands the
 // connection over to the relay. From then on p's place and key are given back
-// by the relay's Ended; before, by welcome itself.
-func (b *Broker) welcome(ctx context.Context, p passage) error {
+// when the relay says that the client has ended.
+func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
+	leave := p.leave
+	defer func() {
+		if err != nil {
+			leave()
+		}
+	}()
 	target := b.target(p.route)
 	greeting, err := b.greeting(ctx, target)
 	if err != nil {
-		p.leave()
 		return err
 	}
 	settings := p.sessionSettings()
 	params, err := told(greeting, settings)
 	if err != nil {
-		p.leave()
 		return err
 	}
 	key := b.keys.issue(p.version)
-	leave := func() {
+	leave = func() {
 		b.keys.drop(key.PID)
 		p.leave()
 	}
@@ -43,7 +47,6 @@ func (b *Broker) welcome(ctx context.Context, p passage) error {
 	l.say(&pgproto3.BackendKeyData{ProcessID: key.PID, SecretKey: key.Secret})
 	l.say(&pgproto3.ReadyForQuery{TxStatus: wire.Idle})
 	if err := l.finish(b.cfg.HandshakeTimeout); err != nil {
-		leave()
 		return err
 	}
 	handle, err := b.relay.Add(relay.Client{
@@ -51,7 +54,6 @@ func (b *Broker) welcome(ctx context.Context, p passage) error {
 		Told: params, Set: unreported(settings, params), Ended: leave,
 	})
 	if err != nil {
-		leave()
 		return handedOver{err}
 	}
 	b.keys.own(key.PID, handle)
