@@ -189,8 +189,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		plain, err := k.Open(id, b, binding)
-		if err == nil {
-			require.Equal(t, sealed, b)
+		if err == nil { // a seed: each worker of the fuzzer has sealed its own
 			require.Equal(t, "secret", plain.Reveal())
 		}
 	})
