@@ -56,8 +56,8 @@ type validity struct {
 // is younger than CacheTTL. Otherwise the registry is asked, and if it does not
 // answer, an older answer stands in, up to StaleMax after it was last heard.
 //
-// Safe for concurrent use. The two LRUs lock themselves; mu is held around them
-// where filling and dropping meet, and nothing is locked inside it.
+// Safe for concurrent use. Locks are taken in this order: mu, where filling and
+// dropping meet; the LRU's own; the index's.
 type cache struct {
 	ask  func(context.Context, question) (*remembered, error)
 	cfg  Config
