@@ -42,7 +42,25 @@ func TestEveryWrongFlagIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, "-clients many")
 }
 
-func TestOnlyWhatLiesBetweenTheFirstAndTheLastReportCounts(t *testing.T) {
+// clock is a time that goes on by itself, as far as told, at each look.
+func clock(steps ...time.Duration) func() time.Time {
+	now := time.Unix(0, 0)
+	return func() time.Time {
+		now = now.Add(steps[0])
+		steps = steps[1:]
+		return now
+	}
+}
+
+// charging is a process that uses 10 ms of CPU from one look to the next.
+func charging() (time.Duration, error) {
+	charged += 10 * time.Millisecond
+	return charged, nil
+}
+
+var charged time.Duration
+
+func TestOnlyWhatLiesBetweenTheFirstReportAndTheLastOneOfTheTimeCounts(t *testing.T) {
 	report := strings.Join([]string{
 		"pgbench (15.18)",
 		"progress: 1.0 s, 50.0 tps, lat 1.0 ms stddev 0.1, 0 failed", // warming up
@@ -50,18 +68,24 @@ func TestOnlyWhatLiesBetweenTheFirstAndTheLastReportCounts(t *testing.T) {
 		"progress: 3.0 s, 3000.0 tps, lat 1.0 ms stddev 0.1, 0 failed",
 		"progress: 4.0 s, 9.0 tps, lat 1.0 ms stddev 0.1, 0 failed", // winding down
 	}, "\n")
-	reads := 0
-	s, said, err := watch(strings.NewReader(report), 2, func() (time.Duration, error) { reads++; return 0, nil })
+	s, said, err := watch(strings.NewReader(report), 2, clock(time.Second, time.Second, time.Second), charging)
 	require.NoError(t, err)
 	require.Equal(t, "pgbench (15.18)", said)
 	require.InDelta(t, 2000, s.tps, 0.01)
-	require.Equal(t, 3, reads)
+	require.Equal(t, 5*time.Microsecond, s.cpu)
 }
 
-func TestTooFewReportsAreNoMeasurement(t *testing.T) {
-	_, said, err := watch(strings.NewReader("progress: 1.0 s, 50.0 tps\nconnection lost\n"), 4,
-		func() (time.Duration, error) { return 0, nil })
-	require.ErrorContains(t, err, "reported 1 times, expected 5")
+func TestReportThatComesLateCountsForAllTheTimeBeforeIt(t *testing.T) {
+	report := "progress: 1.0 s, 50.0 tps\nprogress: 4.0 s, 1000.0 tps\nprogress: 5.0 s, 2000.0 tps\n"
+	s, _, err := watch(strings.NewReader(report), 4, clock(time.Second, 3*time.Second, time.Second), charging)
+	require.NoError(t, err)
+	require.InDelta(t, 5000/4., s.tps, 0.01)
+	require.Equal(t, 4*time.Microsecond, s.cpu)
+}
+
+func TestOneReportIsNoMeasurement(t *testing.T) {
+	_, said, err := watch(strings.NewReader("progress: 1.0 s, 50.0 tps\nconnection lost\n"), 4, time.Now, charging)
+	require.ErrorContains(t, err, "no transactions in 1 reports")
 	require.Equal(t, "connection lost", said)
 }
 
@@ -156,7 +180,7 @@ func TestChildThatEndsAtStartIsQuoted(t *testing.T) {
 func TestChildrenEndWithTheWorkplace(t *testing.T) {
 	w, err := openWorkplace()
 	require.NoError(t, err)
-	p, err := w.start("child", exec.Command("cat", "/dev/zero"))
+	p, err := w.start("child", exec.Command("sleep", "60"))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("enough"))

@@ -48,7 +48,7 @@ database "%[1]s" {
 `
 
 func (w *workplace) startOdyssey(ctx context.Context, o options, db *database) (target, error) {
-	p, err := o.findPeer(o.odyssey, "usr/bin/odyssey")
+	p, err := o.findPeer(o.odyssey, odysseyProgram)
 	if err != nil {
 		return target{}, err
 	}

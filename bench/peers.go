@@ -22,7 +22,7 @@ func makePeers(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if chrooted(*root, "usr/sbin/pgbouncer") == nil && chrooted(*root, "usr/bin/odyssey") == nil {
+	if has(*root, pgbouncerProgram) && has(*root, odysseyProgram) {
 		fmt.Println(*root, "is there already")
 		return nil
 	}
@@ -49,10 +49,15 @@ func makePeers(ctx context.Context, args []string) error {
 	return nil
 }
 
-// chrooted reports whether root has the program.
-func chrooted(root, program string) error {
+// The poolers' places below the peers' root.
+const (
+	pgbouncerProgram = "usr/sbin/pgbouncer"
+	odysseyProgram   = "usr/bin/odyssey"
+)
+
+func has(root, program string) bool {
 	_, err := os.Stat(filepath.Join(root, program))
-	return err
+	return err == nil
 }
 
 // peer is a pooler's program: on this machine, or in the peers' root.
@@ -73,7 +78,7 @@ func (o options) findPeer(flagged, inRoot string) (peer, error) {
 	if err != nil {
 		return peer{}, err
 	}
-	if chrooted(root, inRoot) != nil {
+	if !has(root, inRoot) {
 		return peer{}, fmt.Errorf("%w: %s is not in %s: `go run ./bench peers` makes it, or name a binary by its flag",
 			errNotFound, filepath.Base(inRoot), o.peersRoot)
 	}

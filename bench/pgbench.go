@@ -53,8 +53,8 @@ type sample struct {
 const runMargin = 60 * time.Second
 
 // run loads t for some seconds. The first second (connects, the pool's first
-// servers) and the last are outside: CPU and transactions are both taken
-// between pgbench's progress reports at 1 s and at 1 s + seconds.
+// servers) and what comes after are outside: CPU and transactions are both
+// taken between pgbench's first progress report and one some seconds later.
 func (w *workplace) run(ctx context.Context, t target, l load, seconds int) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second+runMargin)
 	defer cancel()
@@ -75,13 +75,17 @@ func (w *workplace) run(ctx context.Context, t target, l load, seconds int) (sam
 	if err := cmd.Start(); err != nil {
 		return sample{}, fmt.Errorf("run pgbench: %w", err)
 	}
-	s, said, readErr := watch(report, seconds, func() (time.Duration, error) {
+	s, said, readErr := watch(report, seconds, time.Now, func() (time.Duration, error) {
 		if t.pid == 0 {
 			return 0, nil
 		}
 		return cpuTime(t.pid)
 	})
-	if err := cmd.Wait(); err != nil {
+	err = cmd.Wait()
+	if ctx.Err() != nil {
+		return sample{}, fmt.Errorf("pgbench did not end in time: %w: %s", context.Cause(ctx), said)
+	}
+	if err != nil {
 		return sample{}, fmt.Errorf("pgbench: %w: %s", err, said)
 	}
 	return s, readErr
@@ -89,49 +93,68 @@ func (w *workplace) run(ctx context.Context, t target, l load, seconds int) (sam
 
 var progress = regexp.MustCompile(`^progress: [\d.]+ s, ([\d.]+) tps`)
 
+// interval is what lies between two progress reports.
+type interval struct {
+	reports      int
+	began, ended time.Time
+	cpuBegan     time.Duration
+	cpuUsed      time.Duration
+	transactions float64
+}
+
+// report takes one in. A busy pgbench skips some, so each counts for the time
+// since the one before.
+func (i *interval) report(now time.Time, tps float64, cpu time.Duration) {
+	i.reports++
+	if i.reports == 1 {
+		i.began, i.cpuBegan = now, cpu
+	} else {
+		i.transactions += tps * now.Sub(i.ended).Seconds()
+	}
+	i.ended, i.cpuUsed = now, cpu-i.cpuBegan
+}
+
+// full reports whether the interval is as long as asked: reports come within
+// some milliseconds of their second.
+func (i *interval) full(seconds int) bool {
+	return i.ended.Sub(i.began) >= time.Duration(seconds)*time.Second-500*time.Millisecond
+}
+
+func (i *interval) sample() (sample, error) {
+	if i.transactions == 0 {
+		return sample{}, fmt.Errorf("pgbench reported no transactions in %d reports", i.reports)
+	}
+	return sample{
+		tps: i.transactions / i.ended.Sub(i.began).Seconds(),
+		cpu: time.Duration(float64(i.cpuUsed) / i.transactions),
+	}, nil
+}
+
 // watch reads pgbench's reports to their end and takes the sample. said is the
 // rest of what pgbench printed, for errors.
-func watch(report io.Reader, seconds int, cpu func() (time.Duration, error)) (s sample, said string, err error) {
-	var (
-		other    []string
-		reports  int
-		sum      float64
-		began    time.Time
-		cpuBegan time.Duration
-	)
-	lines := bufio.NewScanner(report)
-	for lines.Scan() {
+func watch(reports io.Reader, seconds int, now func() time.Time, cpu func() (time.Duration, error)) (s sample, said string, err error) {
+	var i interval
+	var other []string
+	lines := bufio.NewScanner(reports)
+	for lines.Scan() { // to the end: a full pipe would stop pgbench
 		m := progress.FindStringSubmatch(lines.Text())
-		if m == nil {
-			if len(other) < 5 {
-				other = append(other, lines.Text())
+		switch {
+		case m == nil && len(other) < 3:
+			other = append(other, lines.Text())
+		case m != nil && err == nil && !i.full(seconds):
+			tps, _ := strconv.ParseFloat(m[1], 64) // the pattern admits only numbers
+			var used time.Duration
+			if used, err = cpu(); err == nil {
+				i.report(now(), tps, used)
 			}
-			continue
-		}
-		reports++
-		if reports > seconds+1 || err != nil {
-			continue // read on: a full pipe would stop pgbench
-		}
-		now, used := time.Now(), time.Duration(0)
-		if used, err = cpu(); err != nil {
-			continue
-		}
-		if reports == 1 {
-			began, cpuBegan = now, used
-			continue
-		}
-		tps, _ := strconv.ParseFloat(m[1], 64) // the pattern admits only numbers
-		sum += tps
-		s.tps = sum / float64(reports-1)
-		share := float64(used-cpuBegan) / float64(now.Sub(began))
-		if s.tps > 0 {
-			s.cpu = time.Duration(share / s.tps * float64(time.Second))
 		}
 	}
-	if err == nil && reports < seconds+1 {
-		err = fmt.Errorf("pgbench reported %d times, expected %d", reports, seconds+1)
+	said = strings.Join(other, "; ")
+	if err != nil {
+		return sample{}, said, err
 	}
-	return s, strings.Join(other, "; "), err
+	s, err = i.sample()
+	return s, said, err
 }
 
 // clientEnv is the environment of pgbench: its own settings, no PG* of the

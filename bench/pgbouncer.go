@@ -30,7 +30,7 @@ server_tls_sslmode = disable
 `
 
 func (w *workplace) startPgBouncer(ctx context.Context, o options, db *database) (target, error) {
-	p, err := o.findPeer(o.pgbouncer, "usr/sbin/pgbouncer")
+	p, err := o.findPeer(o.pgbouncer, pgbouncerProgram)
 	if err != nil {
 		return target{}, err
 	}

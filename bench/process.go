@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -102,13 +103,19 @@ func listens(host, port string) bool {
 	return true
 }
 
+// lastLines is the end of a log, for errors.
 func lastLines(file string) string {
-	text, err := os.ReadFile(file)
+	const keep = 2048 // bytes
+	f, err := os.Open(file)
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-8):], "\n")
+	defer f.Close()
+	if _, err := f.Seek(-keep, io.SeekEnd); err != nil { // shorter than that
+		_, _ = f.Seek(0, io.SeekStart)
+	}
+	text, _ := io.ReadAll(io.LimitReader(f, keep)) // what could be read is what there is to say
+	return strings.TrimSpace(string(text))
 }
 
 func freePort() (string, error) {

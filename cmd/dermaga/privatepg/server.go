@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -260,12 +261,14 @@ func serverArgs(cluster string, port int, settings map[string]string) []string {
 // tail returns the last lines of the server's log, for errors.
 func tail(file string) string {
 	const keep = 2048 // bytes: about fifteen lines
-	text, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return err.Error()
 	}
-	if len(text) > keep {
-		text = text[len(text)-keep:]
+	defer f.Close()
+	if _, err := f.Seek(-keep, io.SeekEnd); err != nil { // the log is shorter
+		_, _ = f.Seek(0, io.SeekStart)
 	}
+	text, _ := io.ReadAll(io.LimitReader(f, keep)) // what could be read is all there is to say
 	return string(text)
 }
