@@ -156,7 +156,7 @@ type Broker struct {
 	census     *census
 	changes    changes
 	counters   counters
-	pools      *tenantPools
+	limits     *limits
 	mockSecret []byte
 	places     chan struct{} // one for each connection that has not proven who it is
 	computing  gate
@@ -181,7 +181,7 @@ func start(cfg Config, reg directory) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, log: cfg.Log, reg: reg,
-		keys: newKeyring(), census: newCensus(), pools: newTenantPools(cfg.MaxConnections),
+		keys: newKeyring(), census: newCensus(), limits: newLimits(cfg.MaxConnections),
 		places: make(chan struct{}, cfg.MaxHandshakes),
 		// The loops keep their processors whatever handshakes there are to compute.
 		computing:  newGate(max(1, runtime.GOMAXPROCS(0)-cfg.Loops)),
@@ -201,7 +201,7 @@ func start(cfg Config, reg directory) (*Broker, error) {
 	b.relay, err = relay.Start(relay.Config{
 		Loops: cfg.Loops, QueryWait: cfg.QueryWaitTimeout,
 		ServerIdle: cfg.ServerIdleTimeout, ServerLifetime: cfg.ServerLifetime, TTL: cfg.ConnectionTTL,
-		Places: b.pools, Explain: explain, Log: cfg.Log,
+		Limits: b.limits, HoldWait: cfg.MigrationWait, Explain: explain, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

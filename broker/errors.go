@@ -299,6 +299,8 @@ func refusal(r relay.Refusal, t *relay.Target) *clientError {
 		}
 	case relay.ShuttingDown:
 		return errShuttingDown
+	case relay.HeldTooLong:
+		return errMigrating(t.Slug)
 	case relay.Malformed:
 		return &clientError{code: pgerrcode.ProtocolViolation, msg: "invalid message format"}
 	case relay.NoStatement:

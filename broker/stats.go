@@ -34,7 +34,7 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 	}
 	return Stats{
 		MaxConnections: b.cfg.MaxConnections,
-		OpenTenants:    b.pools.count(),
+		OpenTenants:    b.limits.count(),
 		HalfOpen:       int(b.counters.halfOpen.Load()),
 		Accepted:       b.counters.accepted.Load(),
 		Dropped:        b.counters.dropped.Load(),

@@ -11,9 +11,12 @@ import (
 // reports whether c is paired now. Where no server can be had, c is ended.
 func (l *loop) attach(c *client) bool {
 	p := c.pool
-	if s := p.pick(c); s != nil {
-		l.pair(c, s)
-		return true
+	held := p.tenant.gate.held || p.tenant.leaving()
+	if !held {
+		if s := p.pick(c); s != nil {
+			l.pair(c, s)
+			return true
+		}
 	}
 	if p.servers == 0 && p.failed != nil && l.clock.Before(p.retryAt) {
 		l.fatal(c, l.why(p))
@@ -23,13 +26,15 @@ func (l *loop) attach(c *client) bool {
 	p.waiting.push(c)
 	l.waiters++
 	l.soon()
-	l.grow(p)
+	if !held {
+		l.grow(p)
+	}
 	return false
 }
 
 // pick takes the idle server that needs the least telling before c can use it:
 // one whose settings are c's, among those last used.
-func (p *pool) pick(c *client) *server {
+func (p *Pool) pick(c *client) *server {
 	const look = 8
 	last := len(p.idle) - 1
 	if last < 0 {
@@ -66,7 +71,7 @@ func (l *loop) unqueue(c *client) {
 func (l *loop) offer(s *server) {
 	p := s.pool
 	c := p.waiting.first
-	if c == nil {
+	if c == nil || p.tenant.gate.held {
 		s.idleSince = l.clock
 		p.idle = append(p.idle, s)
 		return
@@ -82,29 +87,32 @@ func (l *loop) offer(s *server) {
 }
 
 // why is what a client is told when p could not open a server.
-func (l *loop) why(p *pool) wire.Fields {
+func (l *loop) why(p *Pool) wire.Fields {
 	var told interface{ Fields() wire.Fields }
 	if errors.As(p.failed, &told) {
 		return told.Fields()
 	}
-	return l.cfg.Explain(DialFailed, p.target)
+	return l.cfg.Explain(DialFailed, p.Target())
 }
 
 // late ends the clients of p that have waited too long.
-func (l *loop) late(p *pool) {
-	for c := p.waiting.first; c != nil && l.clock.Sub(c.since) >= l.cfg.QueryWait; c = p.waiting.first {
+func (l *loop) late(p *Pool) {
+	limit, why := l.cfg.QueryWait, QueryWait
+	switch {
+	case p.tenant.gate.held:
+		limit, why = l.cfg.HoldWait, HeldTooLong
+	case p.tenant.state == asking:
+		why = NoPlace
+	}
+	for c := p.waiting.first; c != nil && l.clock.Sub(c.since) >= limit; c = p.waiting.first {
 		p.count.waits++
 		p.count.waited += l.clock.Sub(c.since)
-		why := QueryWait
-		if p.tenant.state == asking {
-			why = NoPlace
-		}
 		l.refuse(c, why)
 	}
 }
 
 // waitedLongest is for how long the oldest waiter has waited.
-func (l *loop) waitedLongest(p *pool) time.Duration {
+func (l *loop) waitedLongest(p *Pool) time.Duration {
 	if p.waiting.first == nil {
 		return 0
 	}

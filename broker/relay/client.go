@@ -10,7 +10,7 @@ import (
 // client is somebody who has logged in. Owned by its loop.
 type client struct {
 	conn
-	pool   *pool
+	pool   *Pool
 	server *server // paired with it; nil: idle or waiting
 	mode   Mode
 	serial uint64 // no other client of the loop had it
@@ -32,7 +32,8 @@ type client struct {
 	kept  keep
 	// leaving: it said Terminate or sent its last byte; answers are still due.
 	leaving bool
-	dropped int // bytes of a late CopyData message that nobody waits for
+	dropped int  // bytes of a late CopyData message that nobody waits for
+	doomed  bool // is to go when its transaction ends
 	ended   func()
 	login   string
 }
@@ -63,8 +64,12 @@ func (l *loop) add(t *Tenant, in Client, s socket) poll.Token {
 	l.serial++
 	c.serial = l.serial
 	c.pool.clients++
-	if l.draining {
+	switch e := t.gate.ending; {
+	case l.draining:
 		l.refuse(c, ShuttingDown)
+		return at
+	case e != nil && !e.once:
+		l.fatal(c, e.why)
 		return at
 	}
 	l.serveClient(c)
@@ -79,6 +84,8 @@ func (l *loop) serveClient(c *client) {
 		l.end(c)
 		return
 	case len(c.out) > 0, c.waiting, c.leaving, !c.readable, c.server != nil && len(c.server.out) > 0:
+		return
+	case c.pool.tenant.gate.held && c.between(): // it has a server, but may not begin
 		return
 	}
 	b, err := l.fill(&c.conn)
@@ -149,7 +156,7 @@ func (l *loop) bye(c *client) {
 func (c *client) copying() bool { return c.server != nil && c.server.copyIn }
 
 // refuse ends c with an error of the relay's own.
-func (l *loop) refuse(c *client, why Refusal) { l.fatal(c, l.cfg.Explain(why, c.pool.target)) }
+func (l *loop) refuse(c *client, why Refusal) { l.fatal(c, l.cfg.Explain(why, c.pool.Target())) }
 
 // fatal ends c with an error.
 func (l *loop) fatal(c *client, f wire.Fields) {

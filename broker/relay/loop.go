@@ -3,6 +3,7 @@ package relay
 import (
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/nusajournal/dermaga/broker/poll"
@@ -19,12 +20,13 @@ const maxLook = 64 << 10
 // loop is one thread that relays: its poller, its clock, its pools. Everything
 // in it is owned by its goroutine, but for box and done.
 type loop struct {
-	relay  *Relay
-	cfg    *Config
-	log    *slog.Logger
-	poller *poll.Poller
-	box    mailbox
-	done   chan struct{} // closed when the goroutine has ended
+	relay   *Relay
+	cfg     *Config
+	pressed *atomic.Bool // Limits.Pressed
+	log     *slog.Logger
+	poller  *poll.Poller
+	box     mailbox
+	done    chan struct{} // closed when the goroutine has ended
 
 	events  []poll.Event
 	slots   []slot
@@ -39,6 +41,7 @@ type loop struct {
 
 	tenants  int                  // homes given by Relay.tenant, under its mutex
 	open     map[*Tenant]struct{} // hold a place or ask for one
+	gates    map[*Tenant]struct{} // hold or end their clients
 	clients  int
 	serial   uint64 // of the newest client
 	waiters  int    // clients in queues
@@ -60,9 +63,9 @@ func newLoop(r *Relay) (*loop, error) {
 		return nil, err
 	}
 	return &loop{
-		relay: r, cfg: &r.cfg, log: r.cfg.Log, poller: p, box: mailbox{poller: p}, done: make(chan struct{}),
+		relay: r, cfg: &r.cfg, pressed: r.cfg.Limits.Pressed(), log: r.cfg.Log, poller: p, box: mailbox{poller: p}, done: make(chan struct{}),
 		events: make([]poll.Event, poll.MaxEvents), buf: make([]byte, maxLook+readSize),
-		sets: newInterner(), clock: time.Now(), open: map[*Tenant]struct{}{},
+		sets: newInterner(), clock: time.Now(), open: map[*Tenant]struct{}{}, gates: map[*Tenant]struct{}{},
 	}, nil
 }
 

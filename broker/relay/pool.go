@@ -13,8 +13,10 @@ type Tenant struct {
 	loop     *loop
 	lastUsed atomic.Int64 // nanoseconds since 1970
 	// Below: owned by the loop.
-	state placement
-	pools map[string]*pool
+	state   placement
+	leaveBy time.Time // until then it makes room for others; zero: it does not
+	gate    gate
+	pools   map[string]*Pool
 }
 
 // placement is where a tenant stands with Places.
@@ -40,7 +42,7 @@ func (t *Tenant) Evict(answered func(gone bool)) {
 			answered(false)
 			return
 		}
-		t.each(func(p *pool) { p.count.evictions++ })
+		t.each(func(p *Pool) { p.count.evictions++ })
 		l.close(t)
 		answered(true)
 	}) {
@@ -50,13 +52,13 @@ func (t *Tenant) Evict(answered func(gone bool)) {
 
 // busy reports whether a server of t is in use, wanted or on its way.
 func (t *Tenant) busy() (yes bool) {
-	t.each(func(p *pool) {
+	t.each(func(p *Pool) {
 		yes = yes || p.waiting.n > 0 || len(p.greet) > 0 || p.dialing > 0 || len(p.idle) < p.servers
 	})
 	return yes
 }
 
-func (t *Tenant) each(f func(*pool)) {
+func (t *Tenant) each(f func(*Pool)) {
 	for _, p := range t.pools {
 		f(p)
 	}
@@ -65,6 +67,7 @@ func (t *Tenant) each(f func(*pool)) {
 // granted opens t for those who wait.
 func (l *loop) granted(t *Tenant) {
 	if t.state != asking {
+		l.cfg.Limits.Give(t)
 		return
 	}
 	t.state = opened
@@ -74,24 +77,73 @@ func (l *loop) granted(t *Tenant) {
 
 // close gives t's place back; its servers must be idle.
 func (l *loop) close(t *Tenant) {
-	t.each(func(p *pool) {
+	t.each(func(p *Pool) {
 		for len(p.idle) > 0 {
 			l.closeServer(p.idle[len(p.idle)-1])
 		}
 	})
 	t.state = closed
+	t.leaveBy = time.Time{}
 	delete(l.open, t)
-	l.cfg.Places.Give(t)
+	l.cfg.Limits.Give(t)
+}
+
+// leave closes t for the sake of others, server by server as its transactions
+// end, and lets its clients wait for another place. If that takes longer than
+// leaveWithin, t stays.
+func (l *loop) leaveSoon(t *Tenant) {
+	t.leaveBy = l.clock.Add(leaveWithin)
+	t.each(func(p *Pool) {
+		p.count.evictions++
+		for len(p.idle) > 0 {
+			l.closeServer(p.idle[len(p.idle)-1])
+		}
+	})
+	l.leftYet(t)
+}
+
+// leaveWithin is for how long a tenant that gives way starts no transaction.
+const leaveWithin = time.Second
+
+func (t *Tenant) leaving() bool { return !t.leaveBy.IsZero() }
+
+// leftYet gives the place back when the last server has gone.
+func (l *loop) leftYet(t *Tenant) {
+	busy := false
+	t.each(func(p *Pool) { busy = busy || p.servers > 0 || p.dialing > 0 })
+	if t.state != opened || busy {
+		return
+	}
+	l.close(t)
+	t.each(l.grow)
+}
+
+// stay ends leaving: a transaction, or a session, took too long.
+func (l *loop) stay(t *Tenant) {
+	t.leaveBy = time.Time{}
+	l.cfg.Limits.Stays(t)
+	t.each(l.pump)
+}
+
+// pump lets those who wait go on, after something has kept them.
+func (l *loop) pump(p *Pool) {
+	for p.waiting.n > 0 && len(p.idle) > 0 {
+		s := p.idle[len(p.idle)-1]
+		p.idle = p.idle[:len(p.idle)-1]
+		l.offer(s)
+	}
+	l.grow(p)
 }
 
 // A pool holds the servers of one target: those that wait for a client, and the
 // clients that wait for one. Owned by its loop.
-type pool struct {
+type Pool struct {
 	tenant  *Tenant
-	target  *Target
+	target  atomic.Pointer[Target]
 	idle    []*server // most recently used last: warm sockets and plans first
 	waiting queue     // clients without a server, oldest first
 	servers int       // logged in
+	asked   int       // of Limits, without an answer yet
 	dialing int
 	clients int
 	greet   []chan<- greeted // who waits to know what a server greets with
@@ -103,13 +155,13 @@ type pool struct {
 }
 
 // pool finds or makes the pool for t's key.
-func (l *loop) pool(tenant *Tenant, t *Target) *pool {
+func (l *loop) pool(tenant *Tenant, t *Target) *Pool {
 	p, ok := tenant.pools[t.Key]
 	if !ok {
-		p = &pool{tenant: tenant}
+		p = &Pool{tenant: tenant}
 		tenant.pools[t.Key] = p
 	}
-	p.target = t
+	p.target.Store(t)
 	return p
 }
 
@@ -119,30 +171,73 @@ const backOff = 500 * time.Millisecond
 
 // grow opens as many servers as are wanted and allowed. The first one waits for
 // the tenant's place.
-func (l *loop) grow(p *pool) {
+func (l *loop) grow(p *Pool) {
 	want := p.waiting.n
 	if len(p.greet) > 0 {
 		want = max(want, 1)
 	}
-	if want == 0 {
+	t := p.tenant
+	if t.state == opened {
+		want = max(want, p.Target().MinPoolSize-p.servers)
+	}
+	if want <= 0 || t.gate.held || t.leaving() || l.draining {
 		return
 	}
-	switch t := p.tenant; t.state {
+	switch t.state {
 	case closed:
 		t.state = asking
 		l.open[t] = struct{}{}
 		l.soon()
-		l.cfg.Places.Take(t)
+		l.cfg.Limits.Take(t)
 	case opened:
-		for p.dialing < want && p.servers+p.dialing < p.target.PoolSize && !l.clock.Before(p.retryAt) {
-			p.dialing++
-			go l.dial(p, p.target)
+		for p.asked+p.dialing < want && p.servers+p.asked+p.dialing < p.Target().PoolSize && !l.clock.Before(p.retryAt) {
+			p.asked++
+			l.soon()
+			l.cfg.Limits.Open(p)
 		}
 	}
 }
 
+// Target is that of the pool's last client. Safe for concurrent use.
+func (p *Pool) Target() *Target { return p.target.Load() }
+
+// Tenant is whose pool it is.
+func (p *Pool) Tenant() *Tenant { return p.tenant }
+
+// Granted tells the pool that it may have one more server.
+func (p *Pool) Granted() {
+	if !p.tenant.loop.box.post(func(l *loop) { l.mayDial(p) }) {
+		p.tenant.loop.cfg.Limits.Close(p)
+	}
+}
+
+func (l *loop) mayDial(p *Pool) {
+	p.asked--
+	wanted := p.waiting.n > p.dialing || len(p.greet) > 0 || p.servers+p.dialing < p.Target().MinPoolSize
+	if l.stopped || p.tenant.state != opened || p.tenant.leaving() || !wanted {
+		l.cfg.Limits.Close(p)
+		return
+	}
+	p.dialing++
+	go l.dial(p, p.Target())
+}
+
+// Shed closes one of the pool's servers if one is idle that need not be kept, for
+// the sake of others. answered is told, from the loop.
+func (p *Pool) Shed(answered func(closed bool)) {
+	if !p.tenant.loop.box.post(func(l *loop) {
+		can := len(p.idle) > 0 && p.servers > p.Target().MinPoolSize
+		if can {
+			l.closeServer(p.idle[0])
+		}
+		answered(can)
+	}) {
+		answered(false)
+	}
+}
+
 // dial runs in a goroutine of its own and posts what came of it.
-func (l *loop) dial(p *pool, t *Target) {
+func (l *loop) dial(p *Pool, t *Target) {
 	s, err := t.Dial(l.relay.ctx)
 	var sock socket
 	if err == nil {
@@ -158,10 +253,11 @@ func (l *loop) dial(p *pool, t *Target) {
 
 // dialled takes a new server, or tells those who waited only for it why there is
 // none.
-func (l *loop) dialled(p *pool, t *Target, in *Server, sock socket, err error) {
+func (l *loop) dialled(p *Pool, t *Target, in *Server, sock socket, err error) {
 	p.dialing--
 	if err == nil && (l.stopped || p.tenant.state != opened) {
 		sock.shut()
+		l.cfg.Limits.Close(p)
 		return
 	}
 	var s *server
@@ -169,7 +265,11 @@ func (l *loop) dialled(p *pool, t *Target, in *Server, sock socket, err error) {
 		s, err = l.welcome(p, t, in, sock)
 	}
 	if err != nil {
+		l.cfg.Limits.Close(p)
 		l.dialFailed(p, err)
+		if p.tenant.leaving() {
+			l.leftYet(p.tenant)
+		}
 		return
 	}
 	p.failed = nil
@@ -182,8 +282,8 @@ func (l *loop) dialled(p *pool, t *Target, in *Server, sock socket, err error) {
 
 // dialFailed ends those who wait where there is no server to wait for. Otherwise
 // they go on waiting for the servers that there are.
-func (l *loop) dialFailed(p *pool, err error) {
-	l.log.Warn("server", "event", "dial failed", "tenant", p.tenant.Slug, "database", p.target.Database, "err", err)
+func (l *loop) dialFailed(p *Pool, err error) {
+	l.log.Warn("server", "event", "dial failed", "tenant", p.tenant.Slug, "database", p.Target().Database, "err", err)
 	p.failed = err
 	p.retryAt = l.clock.Add(backOff)
 	for _, got := range p.greet {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nusajournal/dermaga/broker/poll"
@@ -50,6 +51,10 @@ type Target struct {
 	Greeting             string
 	Slug, Database, Role string // for people
 	PoolSize             int    // most servers of this pool, at least 1
+	MinPoolSize          int    // servers kept open while the tenant is
+	Server               string // the PostgreSQL server: whose connections are shared out
+	Budget               int    // connections that all tenants together may have there; 0: no limit
+	Weight               int    // of the tenant where connections are short, at least 1
 	// Dial opens a server. It runs in a goroutine of its own, and ctx ends with
 	// the relay. An error that has a method Fields() wire.Fields is passed on to
 	// the clients that wait.
@@ -95,29 +100,55 @@ const (
 	ShuttingDown
 	// Malformed: the client sent bytes that are no message.
 	Malformed
+	// HeldTooLong: the tenant's transactions were held for longer than HoldWait.
+	HeldTooLong
 	// NoStatement: the client uses an unnamed statement that it never made.
 	NoStatement
 )
 
-// Places decides which tenants may have servers at the same time. Safe for
-// concurrent use; asked only when a tenant opens or has closed.
-type Places interface {
-	// Take asks for a place. Tenant.Granted is the answer, now or later.
+// Limits decides which tenants may have servers at the same time, and how many
+// connections a PostgreSQL server is asked for. Safe for concurrent use; asked
+// only when a tenant or a server opens or has closed, or when somebody waits.
+type Limits interface {
+	// Take asks for a place among the open tenants. Tenant.Granted is the answer,
+	// now or later.
 	Take(t *Tenant)
 	// Give returns t's place, or withdraws what it asked for.
 	Give(t *Tenant)
-	// Retry is called now and then while some clients wait.
+	// Open asks for one more connection of p's server. Pool.Granted is the answer,
+	// now or later.
+	Open(p *Pool)
+	// Close returns one that was granted: it has ended, or was not made.
+	Close(p *Pool)
+	// Pressed is true while a tenant or a pool waits. It is read at every release.
+	Pressed() *atomic.Bool
+	// Yield is asked at a release while Pressed: whether the server, of that age,
+	// or all of its tenant's are to be closed for somebody else's sake.
+	Yield(p *Pool, age time.Duration) Verdict
+	// Stays says that t, told to close, could not within a second and goes on.
+	Stays(t *Tenant)
+	// Retry is called now and then while somebody waits.
 	Retry()
 }
+
+// Verdict is the answer of Limits.Yield.
+type Verdict uint8
+
+const (
+	Keep        Verdict = iota // the server stays with its pool
+	CloseServer                // somebody else's turn for a connection
+	CloseTenant                // somebody else's turn for a place
+)
 
 // Config of a Relay. All fields are needed.
 type Config struct {
 	Loops          int           // threads that relay, at least 1
 	QueryWait      time.Duration // longest wait for a server
+	HoldWait       time.Duration // longest wait of a transaction that Hold does not let begin
 	ServerIdle     time.Duration // a server unused for so long is closed
 	ServerLifetime time.Duration // a server older than this is not used again
 	TTL            time.Duration // a tenant unused for so long gives its place back
-	Places         Places
+	Limits         Limits
 	Explain        func(Refusal, *Target) wire.Fields
 	Log            *slog.Logger
 }
@@ -265,7 +296,7 @@ func (r *Relay) tenant(t *Target) *Tenant {
 	}
 	home := slices.MinFunc(r.loops, func(a, b *loop) int { return a.tenants - b.tenants })
 	home.tenants++
-	made := &Tenant{ID: t.Tenant, Slug: t.Slug, loop: home, pools: map[string]*pool{}}
+	made := &Tenant{ID: t.Tenant, Slug: t.Slug, loop: home, pools: map[string]*Pool{}}
 	r.tenants[t.Tenant] = made
 	return made
 }

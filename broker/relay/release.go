@@ -10,12 +10,15 @@ func (l *loop) release(s *server) {
 	if s.status != wire.Idle || c.batch.open || c.remain > 0 || s.copyIn || s.cancelling > 0 {
 		return
 	}
-	if l.draining || c.leaving {
-		if l.draining && !c.leaving {
-			l.refuse(c, ShuttingDown)
-		} else {
-			l.end(c)
-		}
+	switch {
+	case c.leaving:
+		l.end(c)
+		return
+	case l.draining:
+		l.refuse(c, ShuttingDown)
+		return
+	case c.doomed:
+		l.fatal(c, c.pool.tenant.gate.ending.why)
 		return
 	}
 	if c.mode == Session || c.kept != 0 {
@@ -48,9 +51,20 @@ func (l *loop) part(s *server) {
 	c, p := s.client, s.pool
 	c.server, s.client = nil, nil
 	p.tenant.lastUsed.Store(l.clock.UnixNano())
-	if !l.clock.Before(s.expires) || l.draining || p.servers > p.target.PoolSize {
+	if !l.clock.Before(s.expires) || l.draining || p.servers > p.Target().PoolSize || p.tenant.leaving() {
 		l.closeServer(s)
 		return
+	}
+	if l.pressed.Load() {
+		switch l.cfg.Limits.Yield(p, l.clock.Sub(s.born)) {
+		case CloseServer:
+			l.closeServer(s)
+			return
+		case CloseTenant:
+			l.closeServer(s)
+			l.leaveSoon(p.tenant)
+			return
+		}
 	}
 	l.offer(s)
 }
@@ -86,7 +100,7 @@ func (l *loop) quit() {
 	}
 	for t := range l.open {
 		t.state = closed
-		l.cfg.Places.Give(t)
+		l.cfg.Limits.Give(t)
 	}
 	clear(l.open)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,17 +42,22 @@ type rig struct {
 	dials int
 }
 
-// everyone lets any number of tenants be open.
-type everyone struct{}
+// everyone lets any number of tenants and servers be open.
+type everyone struct{ pressed atomic.Bool }
 
-func (everyone) Take(t *relay.Tenant) { t.Granted() }
-func (everyone) Give(*relay.Tenant)   {}
-func (everyone) Retry()               {}
+func (*everyone) Take(t *relay.Tenant)                           { t.Granted() }
+func (*everyone) Give(*relay.Tenant)                             {}
+func (*everyone) Open(p *relay.Pool)                             { p.Granted() }
+func (*everyone) Close(*relay.Pool)                              {}
+func (e *everyone) Pressed() *atomic.Bool                        { return &e.pressed }
+func (*everyone) Yield(*relay.Pool, time.Duration) relay.Verdict { return relay.Keep }
+func (*everyone) Stays(*relay.Tenant)                            {}
+func (*everyone) Retry()                                         {}
 
 func newRig(t testing.TB, size int, change ...func(*relay.Config)) *rig {
 	cfg := relay.Config{
 		Loops: 1, QueryWait: 30 * time.Second, ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour,
-		Places: everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Limits: &everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Explain: func(r relay.Refusal, _ *relay.Target) wire.Fields {
 			return wire.Fields{Severity: "FATAL", Code: "XX000", Message: fmt.Sprint("refusal ", uint8(r))}
 		},

@@ -10,7 +10,7 @@ import (
 // server is a connection to PostgreSQL that has logged in. Owned by its loop.
 type server struct {
 	conn
-	pool   *pool
+	pool   *Pool
 	target *Target // that it was opened for
 	client *client // paired with it; nil: idle
 	key    BackendKey
@@ -29,16 +29,18 @@ type server struct {
 	dying      bool         // its last error was its last word
 	cancelling int          // cancel requests on their way: not to be released before
 
+	born      time.Time
 	expires   time.Time
 	idleSince time.Time
 }
 
 // welcome takes a new server into p.
-func (l *loop) welcome(p *pool, t *Target, in *Server, sock socket) (*server, error) {
+func (l *loop) welcome(p *Pool, t *Target, in *Server, sock socket) (*server, error) {
 	s := &server{pool: p, target: t, key: in.Key, status: wire.Idle}
 	s.asServer = s
 	s.reported = l.sets.of(in.Params)
 	s.base, s.extra = s.reported, l.sets.none
+	s.born = l.clock
 	s.expires = l.clock.Add(l.lifetime())
 	if err := l.join(&s.conn, sock); err != nil {
 		return nil, err
@@ -226,6 +228,11 @@ func (l *loop) drop(s *server) {
 	l.leave(&s.conn)
 	p.servers--
 	p.count.closed++
+	l.cfg.Limits.Close(p)
+	if p.tenant.leaving() {
+		l.leftYet(p.tenant)
+		return
+	}
 	l.grow(p)
 }
 

@@ -60,12 +60,12 @@ func (l *loop) snapshot(tenants []*Tenant) (out []PoolStats) {
 		if t.loop != l {
 			continue
 		}
-		t.each(func(p *pool) {
+		t.each(func(p *Pool) {
 			n := p.count
 			out = append(out, PoolStats{
-				Tenant: t.ID, Slug: p.target.Slug, Database: p.target.Database, Role: p.target.Role, Open: t.state == opened,
+				Tenant: t.ID, Slug: p.Target().Slug, Database: p.Target().Database, Role: p.Target().Role, Open: t.state == opened,
 				Clients: p.clients, Active: p.servers - len(p.idle), Waiting: p.waiting.n,
-				Servers: p.servers, Idle: len(p.idle), Dialing: p.dialing, PoolSize: p.target.PoolSize,
+				Servers: p.servers, Idle: len(p.idle), Dialing: p.dialing, PoolSize: p.Target().PoolSize,
 				Transactions: n.transactions, Queries: n.queries, BytesIn: n.bytesIn, BytesOut: n.bytesOut,
 				ServersOpened: n.opened, ServersClosed: n.closed, Waits: n.waits, Evictions: n.evictions,
 				Waited: n.waited, WaitingLongest: l.waitedLongest(p), LastUsed: t.LastUsed(),

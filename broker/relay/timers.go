@@ -36,21 +36,30 @@ func (l *loop) soon() {
 // sweep is every time-out of the loop: waiting too long, servers idle too long or
 // too old, tenants unused too long.
 func (l *loop) sweep() {
-	wanted := l.waiters > 0
+	l.watchGates()
+	wanted := l.waiters > 0 || l.gateMoves()
+	for t := range l.gates { // late holds also where no server was ever open
+		if _, open := l.open[t]; !open {
+			t.each(l.late)
+		}
+	}
 	for t := range l.open {
 		wanted = wanted || t.state == asking
-		t.each(func(p *pool) {
+		t.each(func(p *Pool) {
 			l.late(p)
 			l.grow(p)
 			l.retire(p)
 		})
+		if t.leaving() && !l.clock.Before(t.leaveBy) {
+			l.stay(t)
+		}
 		if t.state == opened && !t.busy() && l.clock.Sub(t.LastUsed()) >= l.cfg.TTL {
 			l.close(t)
 		}
 	}
 	switch {
 	case wanted:
-		l.cfg.Places.Retry()
+		l.cfg.Limits.Retry()
 		l.sweepAt = l.clock.Add(sweepWaiting)
 	case len(l.open) > 0 || l.draining:
 		l.sweepAt = l.clock.Add(sweepOpen)
@@ -62,12 +71,23 @@ func (l *loop) sweep() {
 	}
 }
 
+// gateMoves reports whether a gate waits for something.
+func (l *loop) gateMoves() bool {
+	for t := range l.gates {
+		if len(t.gate.quiet) > 0 || t.gate.ending != nil && len(t.gate.ending.gone) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // retire closes p's servers that have been idle for too long or are too old.
 // Those at the front have been idle the longest.
-func (l *loop) retire(p *pool) {
+func (l *loop) retire(p *Pool) {
 	for i := 0; i < len(p.idle); {
 		s := p.idle[i]
-		if l.clock.Sub(s.idleSince) < l.cfg.ServerIdle && l.clock.Before(s.expires) {
+		idle := l.clock.Sub(s.idleSince) >= l.cfg.ServerIdle && p.servers > p.Target().MinPoolSize
+		if !idle && l.clock.Before(s.expires) {
 			i++
 			continue
 		}

@@ -1,0 +1,175 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/nusajournal/dermaga/broker/relay"
+)
+
+// budget is what one PostgreSQL server's connections are spent on. Guarded by
+// limits.mu.
+type budget struct {
+	limit   int // 0: none
+	used    int // granted and not closed
+	have    map[*relay.Pool]int
+	waiting []claim // oldest first
+	asking  bool    // an answer of Shed is still to come
+}
+
+// claim is a pool that waits for one connection.
+type claim struct {
+	pool  *relay.Pool
+	since time.Time
+}
+
+// Open implements relay.Limits.
+func (p *limits) Open(pool *relay.Pool) {
+	p.mu.Lock()
+	b := p.budget(pool.Target())
+	if b.limit == 0 || b.used < b.limit {
+		b.grant(pool)
+		p.mu.Unlock()
+		pool.Granted()
+		return
+	}
+	b.waiting = append(b.waiting, claim{pool, time.Now()})
+	p.press()
+	p.mu.Unlock()
+	p.shed(b)
+}
+
+// Close implements relay.Limits.
+func (p *limits) Close(pool *relay.Pool) {
+	p.mu.Lock()
+	b := p.budget(pool.Target())
+	b.used--
+	if b.have[pool]--; b.have[pool] <= 0 {
+		delete(b.have, pool)
+	}
+	p.mu.Unlock()
+	p.serve(b)
+}
+
+// serve grants what has become free to those who have the least for their weight.
+func (p *limits) serve(b *budget) {
+	for {
+		p.mu.Lock()
+		if len(b.waiting) == 0 || b.limit != 0 && b.used >= b.limit {
+			p.press()
+			p.mu.Unlock()
+			return
+		}
+		i := b.next()
+		pool := b.waiting[i].pool
+		b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
+		b.grant(pool)
+		p.mu.Unlock()
+		pool.Granted()
+	}
+}
+
+// budget finds or makes the budget of t's server. The caller holds mu.
+func (p *limits) budget(t *relay.Target) *budget {
+	b := p.budgets[t.Server]
+	if b == nil {
+		b = &budget{have: map[*relay.Pool]int{}}
+		p.budgets[t.Server] = b
+	}
+	b.limit = t.Budget
+	if share, ok := p.shares[t.Server]; ok && t.Budget != 0 {
+		b.limit = max(share, 1)
+	}
+	return b
+}
+
+func (b *budget) grant(pool *relay.Pool) {
+	b.used++
+	b.have[pool]++
+}
+
+// load is what a pool has for its weight, with more connections added.
+func (b *budget) load(pool *relay.Pool, more int) float64 {
+	return float64(b.have[pool]+more) / float64(max(pool.Target().Weight, 1))
+}
+
+// next is the claim of the pool that has the least for its weight; the oldest
+// among equals. There must be one.
+func (b *budget) next() (best int) {
+	for i := range b.waiting {
+		if b.load(b.waiting[i].pool, 0) < b.load(b.waiting[best].pool, 0) {
+			best = i
+		}
+	}
+	return best
+}
+
+// mustYield reports whether pool, which has released a server of that age, has
+// more than whoever waits would have with it; or just as much, but had it for a
+// slice already while the other has waited for one.
+func (b *budget) mustYield(pool *relay.Pool, age, slice time.Duration) bool {
+	if len(b.waiting) == 0 {
+		return false
+	}
+	c := b.waiting[b.next()]
+	if c.pool == pool {
+		return false
+	}
+	mine, theirs := b.load(pool, 0), b.load(c.pool, 1)
+	return mine > theirs || age >= slice && time.Since(c.since) >= slice && b.load(c.pool, 0) < mine
+}
+
+// shed has an idle connection closed for those who wait: first one of the pool
+// that has the most for its weight.
+func (p *limits) shed(b *budget) {
+	p.mu.Lock()
+	if b.asking || len(b.waiting) == 0 {
+		p.mu.Unlock()
+		return
+	}
+	b.asking = true
+	tried := map[*relay.Pool]bool{}
+	p.mu.Unlock()
+	p.shedNext(b, tried)
+}
+
+func (p *limits) shedNext(b *budget, tried map[*relay.Pool]bool) {
+	p.mu.Lock()
+	var most *relay.Pool
+	for pool := range b.have {
+		if !tried[pool] && (most == nil || b.load(pool, 0) > b.load(most, 0)) {
+			most = pool
+		}
+	}
+	if most == nil || len(b.waiting) == 0 {
+		b.asking = false
+		p.mu.Unlock()
+		return
+	}
+	tried[most] = true
+	p.mu.Unlock()
+	most.Shed(func(closed bool) {
+		if !closed {
+			p.shedNext(b, tried)
+			return
+		}
+		p.mu.Lock()
+		b.asking = false
+		p.mu.Unlock()
+		p.shed(b) // the next of those who wait
+	})
+}
+
+// share sets this instance's part of a server's connections. A smaller one takes
+// effect as connections close.
+func (p *limits) share(server string, connections int) {
+	p.mu.Lock()
+	p.shares[server] = connections
+	b := p.budgets[server]
+	if b != nil && b.limit != 0 {
+		b.limit = max(connections, 1)
+	}
+	p.mu.Unlock()
+	if b != nil {
+		p.serve(b)
+	}
+}

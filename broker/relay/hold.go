@@ -1,0 +1,162 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// gate says what a tenant's clients may begin. Owned by the loop.
+type gate struct {
+	held   bool     // transactions that have not begun wait
+	quiet  []func() // called when none runs any more
+	ending *ending  // sessions end with their running transaction; nil: they do not
+}
+
+// ending is how the clients of a tenant are made to go.
+type ending struct {
+	why   wire.Fields
+	until time.Time // then those who are left are cut off
+	once  bool      // only those who are there now; who comes later is served
+	gone  []func()  // called when the last has gone
+}
+
+// Hold lets the tenant's running transactions finish and makes new ones wait,
+// each for at most Config.HoldWait, until Resume. quiet is called once, from the
+// loop, when none is running. It must not block.
+func (r *Relay) Hold(tenant string, quiet func()) {
+	t := r.tenant(&Target{Tenant: tenant})
+	if !t.loop.box.post(func(l *loop) {
+		t.gate.held = true
+		t.gate.quiet = append(t.gate.quiet, quiet)
+		l.gates[t] = struct{}{}
+		l.soon()
+	}) {
+		quiet()
+	}
+}
+
+// Resume undoes Hold and End.
+func (r *Relay) Resume(tenant string) {
+	t := r.tenant(&Target{Tenant: tenant})
+	t.loop.box.post(func(l *loop) { l.resume(t) })
+}
+
+// End ends the tenant's sessions with why: those without a transaction at once,
+// the others when it ends, or after grace. Whoever is added later is refused
+// until Resume; with once, only those who are there now are meant. gone is
+// called once, from the loop, when they have gone. It must not block.
+func (r *Relay) End(tenant string, why wire.Fields, grace time.Duration, once bool, gone func()) {
+	t := r.tenant(&Target{Tenant: tenant})
+	if !t.loop.box.post(func(l *loop) { l.endAll(t, why, grace, once, gone) }) {
+		gone()
+	}
+}
+
+func (l *loop) endAll(t *Tenant, why wire.Fields, grace time.Duration, once bool, gone func()) {
+	e := &ending{why: why, until: l.clock.Add(grace), once: once, gone: []func(){gone}}
+	if before := t.gate.ending; before != nil {
+		e.gone = append(before.gone, gone)
+		e.once = before.once && once
+	}
+	t.gate.ending = e
+	l.gates[t] = struct{}{}
+	for _, c := range l.clientList() {
+		if c.pool.tenant != t {
+			continue
+		}
+		c.doomed = true
+		if c.server == nil || c.between() {
+			l.fatal(c, why)
+		}
+	}
+	l.soon()
+}
+
+func (l *loop) resume(t *Tenant) {
+	wasHeld := t.gate.held
+	for _, f := range t.gate.quiet {
+		f()
+	}
+	if e := t.gate.ending; e != nil {
+		for _, f := range e.gone {
+			f()
+		}
+	}
+	t.gate = gate{}
+	delete(l.gates, t)
+	if !wasHeld {
+		return
+	}
+	for _, c := range l.clientList() {
+		if c.pool.tenant == t {
+			l.again(&c.conn)
+		}
+	}
+	t.each(l.pump)
+}
+
+// between reports whether c has a server and no transaction on it.
+func (c *client) between() bool {
+	s := c.server
+	return s != nil && s.status == wire.Idle && s.due.none() && !c.batch.open && c.remain == 0 && !s.copyIn
+}
+
+// watchGates looks whether what a gate waits for has come.
+func (l *loop) watchGates() {
+	for t := range l.gates {
+		if len(t.gate.quiet) > 0 && !l.running(t) {
+			for _, f := range t.gate.quiet {
+				f()
+			}
+			t.gate.quiet = nil
+		}
+		if t.gate.ending != nil {
+			l.watchEnding(t)
+		}
+	}
+}
+
+// watchEnding cuts off who is left after the grace, and tells when nobody is.
+func (l *loop) watchEnding(t *Tenant) {
+	e := t.gate.ending
+	left := 0
+	for _, c := range l.clientList() {
+		switch {
+		case c.pool.tenant != t || !c.doomed:
+		case l.clock.Before(e.until):
+			left++
+		default:
+			l.fatal(c, e.why)
+		}
+	}
+	if left > 0 {
+		return
+	}
+	for _, f := range e.gone {
+		f()
+	}
+	e.gone = nil
+	if e.once {
+		t.gate.ending = nil
+		if !t.gate.held {
+			delete(l.gates, t)
+		}
+	} else if t.state == opened && !t.busy() {
+		l.close(t)
+	}
+}
+
+// running reports whether a transaction of t is running.
+func (l *loop) running(t *Tenant) bool {
+	for i := range l.slots {
+		c := l.slots[i].conn
+		if c == nil || c.asServer == nil || c.asServer.pool.tenant != t {
+			continue
+		}
+		if s := c.asServer; s.client != nil && !s.client.between() {
+			return true
+		}
+	}
+	return false
+}
