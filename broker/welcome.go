@@ -51,7 +51,7 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 	}
 	handle, err := b.relay.Add(relay.Client{
 		Conn: l.Conn, Target: target, Mode: p.mode, Login: p.login.Name,
-		Told: params, Set: unreported(settings, params), Ended: leave,
+		Told: params, Own: reportedOf(settings, params), Set: unreported(settings, params), Ended: leave,
 	})
 	if err != nil {
 		return handedOver{err}
@@ -96,6 +96,17 @@ func (p passage) sessionSettings() []relay.Param {
 		}
 	}
 	return append(settings, p.settings...)
+}
+
+// reportedOf are the settings among params, in the server's spelling.
+func reportedOf(settings, params []relay.Param) []relay.Param {
+	var out []relay.Param
+	for _, p := range params {
+		if has(settings, p.Name) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // unreported are the settings whose values no ParameterStatus tells.

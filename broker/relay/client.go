@@ -27,6 +27,7 @@ type client struct {
 	next, prev *client   // in pool.waiting
 
 	told  *params // what it knows of the reported parameters
+	own   *params // … those that it chose; the others are the server's
 	extra *params // settings of its startup packet that are not reported
 	batch batch
 	kept  keep
@@ -53,7 +54,7 @@ const (
 func (l *loop) add(t *Tenant, in Client, s socket) poll.Token {
 	c := &client{pool: l.pool(t, in.Target), mode: in.Mode, ended: in.Ended, login: in.Login}
 	c.asClient = c
-	c.told, c.extra = l.sets.of(in.Told), l.sets.of(in.Set)
+	c.told, c.own, c.extra = l.sets.of(in.Told), l.sets.of(in.Own), l.sets.of(in.Set)
 	if err := l.join(&c.conn, s); err != nil {
 		l.log.Error("client", "err", err)
 		c.ended()

@@ -80,6 +80,7 @@ type Client struct {
 	Mode   Mode
 	Login  string
 	Told   []Param // parameter values that it was told
+	Own    []Param // … those among them that it chose itself, in its startup packet
 	Set    []Param // settings of its startup packet that no server reports
 	Ended  func()  // called once, from the loop, when it is gone; must not block
 }

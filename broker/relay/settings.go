@@ -97,10 +97,13 @@ func (l *loop) prelude(out []byte, c *client, s *server) []byte {
 // only the server sets, such as in_hot_standby, is told to the client instead.
 func (l *loop) differences(c *client, s *server) (pairs [][2]string) {
 	if c.told != s.reported {
-		for _, want := range c.told.list {
-			have, known := s.reported.get(want.Name)
-			if known && have != want.Value && !fixed(want.Name) {
-				pairs = append(pairs, [2]string{want.Name, want.Value})
+		for _, have := range s.reported.list {
+			want, chosen := c.own.get(have.Name)
+			if !chosen { // another client may have changed it
+				want, _ = s.base.get(have.Name)
+			}
+			if want != have.Value && !fixed(have.Name) {
+				pairs = append(pairs, [2]string{have.Name, want})
 			}
 		}
 	}
@@ -155,5 +158,6 @@ func (l *loop) report(s *server, body []byte, forClient bool) {
 		s.base = l.sets.with(s.base, n, v)
 	case forClient:
 		s.client.told = l.sets.with(s.client.told, n, v)
+		s.client.own = l.sets.with(s.client.own, n, v)
 	}
 }

@@ -41,6 +41,7 @@ func TestStartupSettingsAreReplayedAsValues(t *testing.T) {
 		for i := range c.Told {
 			if c.Told[i].Name == "application_name" {
 				c.Told[i].Value = nasty
+				c.Own = append(c.Own, c.Told[i])
 			}
 		}
 	})
@@ -65,7 +66,10 @@ func TestEveryReportedSettingOfTheStartupPacketIsReplayed(t *testing.T) {
 				c.Told[i].Value = "on"
 			case "TimeZone":
 				c.Told[i].Value = "asia/jakarta"
+			default:
+				continue
 			}
+			c.Own = append(c.Own, c.Told[i])
 		}
 	})
 	b := r.client()
@@ -74,6 +78,21 @@ func TestEveryReportedSettingOfTheStartupPacketIsReplayed(t *testing.T) {
 		require.Equal(t, "off", one(t, b, "show default_transaction_read_only"))
 	}
 	require.Equal(t, "Asia/Jakarta", a.ParameterStatus("TimeZone"), "told in the server's spelling")
+}
+
+func TestChangedDefaultOfTheServerIsAdoptedNotFought(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.client()
+	one(t, a, "do $$ begin execute 'alter database ' || current_database() || ' set timezone = ''Asia/Jakarta'''; end $$")
+	require.NoError(t, a.Close(context.Background()))
+	b := r.client() // told what the first server greeted with
+	_, err := try(r.client(), "select pg_terminate_backend(pg_backend_pid())")
+	require.Equal(t, "57P01", code(err))
+	require.Equal(t, "Asia/Jakarta", one(t, b, "show timezone"))
+	require.Equal(t, "Asia/Jakarta", b.ParameterStatus("TimeZone"))
+	one(t, b, "set timezone = 'UTC'")
+	require.Equal(t, "Asia/Jakarta", one(t, r.client(), "show timezone"))
+	require.Equal(t, "UTC", one(t, b, "show timezone"))
 }
 
 func TestStartupSettingThatTheServerRefusesEndsTheClient(t *testing.T) {
