@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -68,14 +69,16 @@ func TestPgRestoreThroughTheBrokerBringsRowsBack(t *testing.T) {
 	}
 }
 
+// databases counts those that emptyDatabase made.
+var databases atomic.Int64
+
 // emptyDatabase makes a database on the private server for this test.
 func emptyDatabase(t *testing.T) string {
 	t.Helper()
-	name := "restored_" + strings.ToLower(strings.NewReplacer("/", "_", "-", "_").Replace(t.Name()[len("TestPgDump"):]))
-	ident := pgx.Identifier{name[:min(len(name), 63)]}
-	onPostgres(t, "CREATE DATABASE "+ident.Sanitize()+" TEMPLATE template0")
-	t.Cleanup(func() { onPostgres(t, "DROP DATABASE "+ident.Sanitize()+" WITH (FORCE)") })
-	return ident[0]
+	name := fmt.Sprintf("restored_%d", databases.Add(1))
+	onPostgres(t, "CREATE DATABASE "+name+" TEMPLATE template0")
+	t.Cleanup(func() { onPostgres(t, "DROP DATABASE "+name+" WITH (FORCE)") })
+	return name
 }
 
 func onPostgres(t *testing.T, sql string) {

@@ -68,11 +68,17 @@ func withDev(m *testing.M) (code int, err error) {
 	if err := command(ctx, "go", "build", "-race", "-o", binary, "../../cmd/dermaga"); err != nil {
 		return 0, err
 	}
-	stop, err := startDev(ctx, binary, dir)
+	var said bytes.Buffer // read only when dev has ended
+	stop, err := startDev(ctx, binary, dir, &said)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() {
+		err = errors.Join(err, stop())
+		if code != 0 || err != nil {
+			fmt.Fprintf(os.Stderr, "test/clients: what dev said:\n%s", said.Bytes())
+		}
+	}()
 
 	if err := addTenants(ctx, binary); err != nil {
 		return 0, err
@@ -81,13 +87,12 @@ func withDev(m *testing.M) (code int, err error) {
 }
 
 // startDev starts dev and waits for the info file that says it is ready.
-func startDev(ctx context.Context, binary, dir string) (stop func() error, err error) {
+func startDev(ctx context.Context, binary, dir string, said *bytes.Buffer) (stop func() error, err error) {
 	dev.data = filepath.Join(dir, "data")
 	infoFile := filepath.Join(dir, "info.json")
-	var said bytes.Buffer
 	p := exec.Command(binary, "dev", "--data", dev.data, "--info", infoFile,
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
-	p.Stdout, p.Stderr = &said, &said
+	p.Stdout, p.Stderr = said, said
 	if err := p.Start(); err != nil {
 		return nil, err
 	}
@@ -101,11 +106,13 @@ func startDev(ctx context.Context, binary, dir string) (stop func() error, err e
 		select {
 		case err := <-ended:
 			if err != nil {
-				return fmt.Errorf("dev did not end well: %w\n%s", err, said.Bytes())
+				return fmt.Errorf("dev did not end well: %w", err)
 			}
 			return nil
 		case <-time.After(startLimit):
-			return errors.Join(errors.New("dev does not end"), p.Process.Kill())
+			err := errors.Join(errors.New("dev does not end"), p.Process.Kill())
+			<-ended
+			return err
 		}
 	}
 
@@ -120,7 +127,9 @@ func startDev(ctx context.Context, binary, dir string) (stop func() error, err e
 		case err := <-ended:
 			return nil, fmt.Errorf("dev ended: %w\n%s", err, said.Bytes())
 		case <-ctx.Done():
-			return nil, errors.Join(errors.New("dev is not ready in time"), p.Process.Kill())
+			err := errors.Join(errors.New("dev is not ready in time"), p.Process.Kill())
+			<-ended
+			return nil, fmt.Errorf("%w\n%s", err, said.Bytes())
 		case <-tick.C:
 		}
 	}

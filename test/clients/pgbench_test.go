@@ -11,7 +11,9 @@ import (
 
 // Each client of pgbench posts sales in transactions of five statements; every
 // one that pgbench counts has to be there once, in its own tenant. There are
-// more clients than a STARTER tenant's pool has servers.
+// more clients than a STARTER tenant's pool has servers, so each has a thread of
+// its own: pgbench prepares statements without letting the thread's other
+// clients go on, and those may hold the servers that it waits for.
 func TestPgbenchLosesAndDoublesNothing(t *testing.T) {
 	const clients, each = 16, 15
 	pgbench := postgres(t, "pgbench")
@@ -23,7 +25,7 @@ func TestPgbenchLosesAndDoublesNothing(t *testing.T) {
 					run++
 				}
 				out := program{path: pgbench, args: []string{
-					"-n", "-M", protocol, "-c", strconv.Itoa(clients), "-t", strconv.Itoa(each),
+					"-n", "-M", protocol, "-c", strconv.Itoa(clients), "-j", strconv.Itoa(clients), "-t", strconv.Itoa(each),
 					"-f", "testdata/sale.pgbench", "-D", fmt.Sprintf("run=%d", run), w.through(t),
 				}}.run(t)
 				require.Contains(t, out, fmt.Sprintf("number of transactions actually processed: %d/%[1]d", clients*each))
