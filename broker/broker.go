@@ -201,7 +201,7 @@ func start(cfg Config, reg directory) (*Broker, error) {
 	b.relay, err = relay.Start(relay.Config{
 		Loops: cfg.Loops, QueryWait: cfg.QueryWaitTimeout,
 		ServerIdle: cfg.ServerIdleTimeout, ServerLifetime: cfg.ServerLifetime, TTL: cfg.ConnectionTTL,
-		Limits: b.limits, HoldWait: cfg.MigrationWait, Explain: explain, Log: cfg.Log,
+		Limits: b.limits, HoldWait: cfg.MigrationWait, LoginRetry: time.Second, Explain: explain, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func series(pools []relay.PoolStats) []relay.PoolStats {
 	if len(out) <= maxSeries {
 		return out
 	}
-	slices.SortFunc(out, func(a, b relay.PoolStats) int { return cmp.Compare(b.Transactions, a.Transactions) })
+	slices.SortFunc(out, func(a, b relay.PoolStats) int { return cmp.Compare(b.Transaction.Count(), a.Transaction.Count()) })
 	rest := relay.PoolStats{Slug: otherSlug}
 	for _, p := range out[maxSeries:] {
 		add(&rest, p)
@@ -55,15 +55,17 @@ func add(sum *relay.PoolStats, p relay.PoolStats) {
 	sum.Servers += p.Servers
 	sum.Idle += p.Idle
 	sum.PoolSize += p.PoolSize
-	sum.Transactions += p.Transactions
+	sum.Transaction.Add(p.Transaction)
 	sum.Queries += p.Queries
 	sum.BytesIn += p.BytesIn
 	sum.BytesOut += p.BytesOut
 	sum.ServersOpened += p.ServersOpened
 	sum.ServersClosed += p.ServersClosed
-	sum.Waits += p.Waits
-	sum.Waited += p.Waited
-	sum.Evictions += p.Evictions
+	sum.Wait.Add(p.Wait)
+	sum.Dial.Add(p.Dial)
+	sum.EvictedIdle += p.EvictedIdle
+	sum.EvictedTurn += p.EvictedTurn
+	sum.EvictedTTL += p.EvictedTTL
 }
 
 var (
@@ -130,14 +132,14 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(descServers, float64(s.Servers), s.Slug, s.Role)
 		gauge(descIdle, float64(s.Idle), s.Slug, s.Role)
 		gauge(descPoolSize, float64(s.PoolSize), s.Slug, s.Role)
-		count(descTx, float64(s.Transactions), s.Slug, s.Role)
+		count(descTx, float64(s.Transaction.Count()), s.Slug, s.Role)
 		count(descQueries, float64(s.Queries), s.Slug, s.Role)
 		count(descBytesIn, float64(s.BytesIn), s.Slug, s.Role)
 		count(descBytesOut, float64(s.BytesOut), s.Slug, s.Role)
 		count(descOpened, float64(s.ServersOpened), s.Slug, s.Role)
 		count(descClosed, float64(s.ServersClosed), s.Slug, s.Role)
-		count(descWaits, float64(s.Waits), s.Slug, s.Role)
-		count(descWaited, s.Waited.Seconds(), s.Slug, s.Role)
-		count(descEvicted, float64(s.Evictions), s.Slug, s.Role)
+		count(descWaits, float64(s.Wait.Count()), s.Slug, s.Role)
+		count(descWaited, s.Wait.Sum.Seconds(), s.Slug, s.Role)
+		count(descEvicted, float64(s.EvictedIdle+s.EvictedTurn), s.Slug, s.Role)
 	}
 }

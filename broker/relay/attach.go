@@ -18,8 +18,12 @@ func (l *loop) attach(c *client) bool {
 			return true
 		}
 	}
-	if p.servers == 0 && p.failed != nil && l.clock.Before(p.retryAt) {
+	if p.servers == 0 && p.failed != nil && !p.passes && l.clock.Before(p.retryAt) {
 		l.fatal(c, l.why(p))
+		return false
+	}
+	if limit := p.Target().QueueLength; limit > 0 && p.waiting.n >= limit {
+		l.refuse(c, QueueFull)
 		return false
 	}
 	c.waiting, c.since = true, l.clock
@@ -55,6 +59,7 @@ func (p *Pool) pick(c *client) *server {
 // pair gives s to c.
 func (l *loop) pair(c *client, s *server) {
 	c.server, s.client = s, c
+	c.began = l.clock
 	c.fresh, c.unnamed, c.wantClean, c.wantNoUnnamed = true, false, false, false
 	c.pool.tenant.lastUsed.Store(l.clock.UnixNano())
 }
@@ -77,8 +82,7 @@ func (l *loop) offer(s *server) {
 		return
 	}
 	l.unqueue(c)
-	p.count.waits++
-	p.count.waited += l.clock.Sub(c.since)
+	p.count.wait.add(l.clock.Sub(c.since))
 	l.pair(c, s)
 	b := c.pending
 	c.pending = nil
@@ -105,8 +109,11 @@ func (l *loop) late(p *Pool) {
 		why = NoPlace
 	}
 	for c := p.waiting.first; c != nil && l.clock.Sub(c.since) >= limit; c = p.waiting.first {
-		p.count.waits++
-		p.count.waited += l.clock.Sub(c.since)
+		p.count.wait.add(l.clock.Sub(c.since))
+		if p.passes && why == QueryWait {
+			l.fatal(c, l.why(p))
+			continue
+		}
 		l.refuse(c, why)
 	}
 }

@@ -21,6 +21,8 @@ type client struct {
 	wantClean     bool // the first messages need a server with no traces of others
 	wantNoUnnamed bool // … or without their unnamed statement
 
+	began time.Time // of the transaction, at its first message
+
 	waiting    bool
 	since      time.Time // when it began to wait
 	pending    []byte    // what it sent before it waited, at most one read
@@ -33,8 +35,9 @@ type client struct {
 	kept  keep
 	// leaving: it said Terminate or sent its last byte; answers are still due.
 	leaving bool
-	dropped int  // bytes of a late CopyData message that nobody waits for
-	doomed  bool // is to go when its transaction ends
+	dropped int          // bytes of a late CopyData message that nobody waits for
+	doomed  bool         // is to go when its transaction ends
+	why     *wire.Fields // … with this
 	ended   func()
 	login   string
 }

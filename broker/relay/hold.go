@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/nusajournal/dermaga/broker/wire"
@@ -53,6 +54,42 @@ func (r *Relay) End(tenant string, why wire.Fields, grace time.Duration, once bo
 	}
 }
 
+// EndLogin is End, once, for the clients of one login, whatever their tenants.
+func (r *Relay) EndLogin(login string, why wire.Fields, grace time.Duration, gone func()) {
+	left := int64(len(r.loops))
+	done := func() {
+		if atomic.AddInt64(&left, -1) == 0 {
+			gone()
+		}
+	}
+	for _, l := range r.loops {
+		if !l.box.post(func(l *loop) { l.endLogin(login, why, l.clock.Add(grace), done) }) {
+			done()
+		}
+	}
+}
+
+func (l *loop) endLogin(login string, why wire.Fields, until time.Time, done func()) {
+	left := 0
+	for _, c := range l.clientList() {
+		if c.login != login {
+			continue
+		}
+		c.doomed, c.why = true, &why
+		if c.server == nil || c.between() || !l.clock.Before(until) {
+			l.fatal(c, why)
+			continue
+		}
+		left++
+	}
+	if left == 0 || l.stopped {
+		done()
+		return
+	}
+	l.later = append(l.later, func(l *loop) { l.endLogin(login, why, until, done) })
+	l.soon()
+}
+
 func (l *loop) endAll(t *Tenant, why wire.Fields, grace time.Duration, once bool, gone func()) {
 	e := &ending{why: why, until: l.clock.Add(grace), once: once, gone: []func(){gone}}
 	if before := t.gate.ending; before != nil {
@@ -65,7 +102,7 @@ func (l *loop) endAll(t *Tenant, why wire.Fields, grace time.Duration, once bool
 		if c.pool.tenant != t {
 			continue
 		}
-		c.doomed = true
+		c.doomed, c.why = true, &e.why
 		if c.server == nil || c.between() {
 			l.fatal(c, why)
 		}

@@ -46,6 +46,7 @@ type loop struct {
 	serial   uint64 // of the newest client
 	waiters  int    // clients in queues
 	sweepAt  time.Time
+	later    []func(*loop) // to be looked at with the next sweep
 	draining bool
 	stopped  bool
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -42,7 +43,7 @@ func (t *Tenant) Evict(answered func(gone bool)) {
 			answered(false)
 			return
 		}
-		t.each(func(p *Pool) { p.count.evictions++ })
+		t.each(func(p *Pool) { p.count.evictedIdle++ })
 		l.close(t)
 		answered(true)
 	}) {
@@ -94,7 +95,7 @@ func (l *loop) close(t *Tenant) {
 func (l *loop) leaveSoon(t *Tenant) {
 	t.leaveBy = l.clock.Add(leaveWithin)
 	t.each(func(p *Pool) {
-		p.count.evictions++
+		p.count.evictedTurn++
 		for len(p.idle) > 0 {
 			l.closeServer(p.idle[len(p.idle)-1])
 		}
@@ -149,6 +150,7 @@ type Pool struct {
 	greet   []chan<- greeted // who waits to know what a server greets with
 
 	failed  error     // of the last dial; nil after one that worked
+	passes  bool      // … and may not come again
 	retryAt time.Time // no dial before
 
 	count counts
@@ -164,10 +166,6 @@ func (l *loop) pool(tenant *Tenant, t *Target) *Pool {
 	p.target.Store(t)
 	return p
 }
-
-// backOff is how long a pool that could not open a server waits until it tries
-// again; clients that come meanwhile get the same error.
-const backOff = 500 * time.Millisecond
 
 // grow opens as many servers as are wanted and allowed. The first one waits for
 // the tenant's place.
@@ -238,6 +236,7 @@ func (p *Pool) Shed(answered func(closed bool)) {
 
 // dial runs in a goroutine of its own and posts what came of it.
 func (l *loop) dial(p *Pool, t *Target) {
+	began := time.Now()
 	s, err := t.Dial(l.relay.ctx)
 	var sock socket
 	if err == nil {
@@ -246,14 +245,14 @@ func (l *loop) dial(p *Pool, t *Target) {
 	if err == nil {
 		l.relay.remember(t, s.Params)
 	}
-	if !l.box.post(func(l *loop) { l.dialled(p, t, s, sock, err) }) && err == nil {
+	if !l.box.post(func(l *loop) { l.dialled(p, t, s, sock, time.Since(began), err) }) && err == nil {
 		sock.shut()
 	}
 }
 
 // dialled takes a new server, or tells those who waited only for it why there is
 // none.
-func (l *loop) dialled(p *Pool, t *Target, in *Server, sock socket, err error) {
+func (l *loop) dialled(p *Pool, t *Target, in *Server, sock socket, took time.Duration, err error) {
 	p.dialing--
 	if err == nil && (l.stopped || p.tenant.state != opened) {
 		sock.shut()
@@ -272,7 +271,8 @@ func (l *loop) dialled(p *Pool, t *Target, in *Server, sock socket, err error) {
 		}
 		return
 	}
-	p.failed = nil
+	p.failed, p.passes = nil, false
+	p.count.dial.add(took)
 	for _, got := range p.greet {
 		got <- greeted{params: in.Params}
 	}
@@ -280,12 +280,18 @@ func (l *loop) dialled(p *Pool, t *Target, in *Server, sock socket, err error) {
 	l.offer(s)
 }
 
-// dialFailed ends those who wait where there is no server to wait for. Otherwise
-// they go on waiting for the servers that there are.
+// dialFailed tells those who wait why there is no server, unless there are others
+// to wait for or the reason is one that passes, such as a server that starts.
+// Clients that come before the next try meet the same end.
 func (l *loop) dialFailed(p *Pool, err error) {
 	l.log.Warn("server", "event", "dial failed", "tenant", p.tenant.Slug, "database", p.Target().Database, "err", err)
-	p.failed = err
-	p.retryAt = l.clock.Add(backOff)
+	var passing interface{ Temporary() bool }
+	p.failed, p.passes = err, errors.As(err, &passing) && passing.Temporary()
+	p.retryAt = l.clock.Add(l.cfg.LoginRetry)
+	l.soon()
+	if p.passes {
+		return
+	}
 	for _, got := range p.greet {
 		got <- greeted{err: err}
 	}
@@ -301,7 +307,7 @@ func (l *loop) dialFailed(p *Pool, err error) {
 // greet answers got with the parameters of the next server that p opens.
 func (l *loop) greet(tenant *Tenant, t *Target, got chan<- greeted) {
 	p := l.pool(tenant, t)
-	if p.failed != nil && l.clock.Before(p.retryAt) {
+	if p.failed != nil && !p.passes && l.clock.Before(p.retryAt) {
 		got <- greeted{err: p.failed}
 		return
 	}

@@ -55,9 +55,11 @@ type Target struct {
 	Server               string // the PostgreSQL server: whose connections are shared out
 	Budget               int    // connections that all tenants together may have there; 0: no limit
 	Weight               int    // of the tenant where connections are short, at least 1
+	QueueLength          int    // most clients that wait for a server of this pool; 0: no limit
 	// Dial opens a server. It runs in a goroutine of its own, and ctx ends with
 	// the relay. An error that has a method Fields() wire.Fields is passed on to
-	// the clients that wait.
+	// the clients that wait; one whose method Temporary() bool says true lets them
+	// wait on, for as long as they may.
 	Dial func(ctx context.Context) (*Server, error)
 	// Cancel asks the server to cancel what key's session runs now, and returns
 	// when the server has taken it (it closes the connection).
@@ -78,7 +80,7 @@ type Client struct {
 	Conn   net.Conn // *net.TCPConn or *poll.TLS
 	Target *Target
 	Mode   Mode
-	Login  string
+	Login  string  // whose it is, as EndLogin names it
 	Told   []Param // parameter values that it was told
 	Own    []Param // … those among them that it chose itself, in its startup packet
 	Set    []Param // settings of its startup packet that no server reports
@@ -103,6 +105,8 @@ const (
 	Malformed
 	// HeldTooLong: the tenant's transactions were held for longer than HoldWait.
 	HeldTooLong
+	// QueueFull: as many clients as may already wait for a server.
+	QueueFull
 	// NoStatement: the client uses an unnamed statement that it never made.
 	NoStatement
 )
@@ -146,6 +150,7 @@ type Config struct {
 	Loops          int           // threads that relay, at least 1
 	QueryWait      time.Duration // longest wait for a server
 	HoldWait       time.Duration // longest wait of a transaction that Hold does not let begin
+	LoginRetry     time.Duration // no dial sooner after one that failed
 	ServerIdle     time.Duration // a server unused for so long is closed
 	ServerLifetime time.Duration // a server older than this is not used again
 	TTL            time.Duration // a tenant unused for so long gives its place back

@@ -32,7 +32,7 @@ func TestClientsShareServersByTransaction(t *testing.T) {
 	}
 	all.Wait()
 	require.LessOrEqual(t, r.backends(), 2)
-	require.EqualValues(t, 1000, r.stats().Transactions)
+	require.EqualValues(t, 1000, r.stats().Transaction.Count())
 }
 
 func TestTransactionKeepsItsServer(t *testing.T) {
@@ -58,7 +58,7 @@ func TestWaitingClientIsServedWhenTheTransactionEnds(t *testing.T) {
 	require.Eventually(t, func() bool { return r.stats().Waiting == 1 }, 10*time.Second, time.Millisecond)
 	one(t, a, "commit")
 	require.Equal(t, "b", <-got)
-	require.EqualValues(t, 1, r.stats().Waits)
+	require.EqualValues(t, 1, r.stats().Wait.Count())
 }
 
 func TestWaitIsBounded(t *testing.T) {

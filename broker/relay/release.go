@@ -18,7 +18,7 @@ func (l *loop) release(s *server) {
 		l.refuse(c, ShuttingDown)
 		return
 	case c.doomed:
-		l.fatal(c, c.pool.tenant.gate.ending.why)
+		l.fatal(c, *c.why)
 		return
 	}
 	if c.mode == Session || c.kept != 0 {
@@ -97,6 +97,13 @@ func (l *loop) quit() {
 		if c := l.slots[i].conn; c != nil && c.asServer != nil {
 			l.closeServer(c.asServer)
 		}
+	}
+	for _, f := range l.later {
+		f(l)
+	}
+	l.later = nil
+	for t := range l.gates {
+		l.resume(t)
 	}
 	for t := range l.open {
 		t.state = closed

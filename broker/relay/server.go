@@ -168,7 +168,8 @@ func (l *loop) readied(s *server, body []byte) bool {
 	c := s.client
 	if owed != forPrelude {
 		if s.status == wire.Idle {
-			c.pool.count.transactions++
+			c.pool.count.transaction.add(l.clock.Sub(c.began))
+			c.began = l.clock
 			if c.batch.discards && s.due.none() {
 				c.kept, s.extra, s.dirty = 0, l.sets.none, false
 			}

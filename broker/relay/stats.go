@@ -3,33 +3,70 @@ package relay
 import (
 	"cmp"
 	"context"
+	"math/bits"
 	"slices"
 	"time"
 )
 
 // counts only grow, also while the tenant has no servers. Owned by the loop.
 type counts struct {
-	transactions, queries uint64
-	bytesIn, bytesOut     uint64 // from clients, from servers
-	opened, closed        uint64 // servers
-	waits                 uint64 // clients that had to wait for a server, and have got one or given up
-	waited                time.Duration
-	evictions             uint64
+	queries           uint64
+	bytesIn, bytesOut uint64 // from clients, from servers
+	opened, closed    uint64 // servers
+	// Of clients that had to wait for a server and have got one or given up, of
+	// transactions from their first message on, of dials with their login.
+	wait, transaction, dial Histogram
+	// Times that the pool was closed: idle, for another tenant; for another
+	// tenant's turn; because nobody had used it.
+	evictedIdle, evictedTurn, evictedTTL uint64
+}
+
+// Histogram counts durations: bucket i those above 2^(i-1) and up to 2^i
+// nanoseconds.
+type Histogram struct {
+	Buckets [64]uint64
+	Sum     time.Duration
+}
+
+func (h *Histogram) add(d time.Duration) {
+	h.Buckets[bits.Len64(uint64(max(d, 1)-1))]++
+	h.Sum += d
+}
+
+// Count is how many durations there were.
+func (h Histogram) Count() (n uint64) {
+	for _, b := range h.Buckets {
+		n += b
+	}
+	return n
+}
+
+// Add adds o's durations to h's.
+func (h *Histogram) Add(o Histogram) {
+	for i, b := range o.Buckets {
+		h.Buckets[i] += b
+	}
+	h.Sum += o.Sum
 }
 
 // PoolStats is a pool as it was when Snapshot asked.
 type PoolStats struct {
 	Tenant, Slug, Database, Role string
 	Open                         bool // the tenant holds a place
+	Held                         bool // new transactions wait for Resume
 	Clients, Active, Waiting     int  // Active: paired with a server
 	Servers, Idle, Dialing       int
 	PoolSize                     int
-	Transactions, Queries        uint64
+	Queries                      uint64
 	BytesIn, BytesOut            uint64 // from clients, from servers
 	ServersOpened, ServersClosed uint64
-	Waits, Evictions             uint64
-	Waited, WaitingLongest       time.Duration
-	LastUsed                     time.Time
+	// Of waits for a server that are over, of transactions, of dials that worked.
+	Wait, Transaction, Dial Histogram
+	// Times that the pool was closed: idle, for another tenant; for another
+	// tenant's turn; because nobody had used it.
+	EvictedIdle, EvictedTurn, EvictedTTL uint64
+	WaitingLongest                       time.Duration // of those who wait now
+	LastUsed                             time.Time
 }
 
 // Snapshot returns all pools that had a client since Start, sorted by slug and
@@ -57,20 +94,23 @@ func (r *Relay) Snapshot(ctx context.Context) ([]PoolStats, error) {
 
 func (l *loop) snapshot(tenants []*Tenant) (out []PoolStats) {
 	for _, t := range tenants {
-		if t.loop != l {
-			continue
+		if t.loop == l {
+			t.each(func(p *Pool) { out = append(out, l.stats(p)) })
 		}
-		t.each(func(p *Pool) {
-			n := p.count
-			out = append(out, PoolStats{
-				Tenant: t.ID, Slug: p.Target().Slug, Database: p.Target().Database, Role: p.Target().Role, Open: t.state == opened,
-				Clients: p.clients, Active: p.servers - len(p.idle), Waiting: p.waiting.n,
-				Servers: p.servers, Idle: len(p.idle), Dialing: p.dialing, PoolSize: p.Target().PoolSize,
-				Transactions: n.transactions, Queries: n.queries, BytesIn: n.bytesIn, BytesOut: n.bytesOut,
-				ServersOpened: n.opened, ServersClosed: n.closed, Waits: n.waits, Evictions: n.evictions,
-				Waited: n.waited, WaitingLongest: l.waitedLongest(p), LastUsed: t.LastUsed(),
-			})
-		})
 	}
 	return out
+}
+
+func (l *loop) stats(p *Pool) PoolStats {
+	t, n := p.Target(), &p.count
+	return PoolStats{
+		Tenant: t.Tenant, Slug: t.Slug, Database: t.Database, Role: t.Role,
+		Open: p.tenant.state == opened, Held: p.tenant.gate.held,
+		Clients: p.clients, Active: p.servers - len(p.idle), Waiting: p.waiting.n,
+		Servers: p.servers, Idle: len(p.idle), Dialing: p.dialing, PoolSize: t.PoolSize,
+		Queries: n.queries, BytesIn: n.bytesIn, BytesOut: n.bytesOut, ServersOpened: n.opened, ServersClosed: n.closed,
+		Wait: n.wait, Transaction: n.transaction, Dial: n.dial,
+		EvictedIdle: n.evictedIdle, EvictedTurn: n.evictedTurn, EvictedTTL: n.evictedTTL,
+		WaitingLongest: l.waitedLongest(p), LastUsed: p.tenant.LastUsed(),
+	}
 }

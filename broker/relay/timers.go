@@ -36,8 +36,13 @@ func (l *loop) soon() {
 // sweep is every time-out of the loop: waiting too long, servers idle too long or
 // too old, tenants unused too long.
 func (l *loop) sweep() {
+	later := l.later
+	l.later = nil
+	for _, f := range later {
+		f(l)
+	}
 	l.watchGates()
-	wanted := l.waiters > 0 || l.gateMoves()
+	wanted := l.waiters > 0 || l.gateMoves() || len(l.later) > 0
 	for t := range l.gates { // late holds also where no server was ever open
 		if _, open := l.open[t]; !open {
 			t.each(l.late)
@@ -54,6 +59,7 @@ func (l *loop) sweep() {
 			l.stay(t)
 		}
 		if t.state == opened && !t.busy() && l.clock.Sub(t.LastUsed()) >= l.cfg.TTL {
+			t.each(func(p *Pool) { p.count.evictedTTL++ })
 			l.close(t)
 		}
 	}

@@ -179,7 +179,7 @@ func (b brokerStats) Stats(ctx context.Context) (client.Stats, error) {
 		t.Waiting += p.Waiting
 		t.Servers += p.Servers
 		t.IdleServers += p.Idle
-		t.Transactions += int64(p.Transactions)
+		t.Transactions += int64(p.Transaction.Count())
 	}
 	return out, nil
 }
