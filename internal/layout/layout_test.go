@@ -51,6 +51,7 @@ var rules = []rule{
 		"github.com/jackc/pgx/v5", "github.com/jackc/pgerrcode", "github.com/hashicorp/golang-lru/v2", "golang.org/x/sync",
 	}},
 	{folder: "registry/slug", own: nothing, others: nothing},
+	{folder: "registry/peer", own: []string{"registry"}, others: nothing},
 	{folder: "migrations", own: nothing, others: []string{
 		"github.com/jackc/pgx/v5", "github.com/jackc/pgerrcode", "github.com/golang-migrate/migrate/v4",
 	}},
