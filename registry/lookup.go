@@ -35,6 +35,8 @@ type Route struct {
 	Password       Secret
 	CredentialErr  error  // why Password is empty: ErrNotFound, ErrWrongKey, ErrTruncated, ErrNotItsRow, ErrSealFormat
 	PoolSize       int    // the plan's, or the tenant's own
+	MinPoolSize    int    // server connections kept open; 0: none
+	Weight         int    // the plan's: its share of a server's connections that tenants wait for, at least 1
 	MaxClients     int    // of all logins of the tenant together
 	PoolMode       string // the login's, else the tenant's; "": the broker's default
 	Plan           string

@@ -21,13 +21,14 @@ type Plan struct {
 	TempFileBytes     int64
 	WorkMemBytes      int64
 	StorageBytes      int64
+	Weight            int // in the queue for a server's connections
 }
 
 const plansSQL = `
 SELECT name, server_connections, clients,
   coalesce(extract(epoch FROM statement_timeout) * 1000, 0)::bigint,
   coalesce(extract(epoch FROM idle_in_tx_timeout) * 1000, 0)::bigint,
-  coalesce(temp_file_bytes, 0), coalesce(work_mem_bytes, 0), coalesce(storage_bytes, 0)
+  coalesce(temp_file_bytes, 0), coalesce(work_mem_bytes, 0), coalesce(storage_bytes, 0), 1
 FROM dermaga.plans
 WHERE $1::text IS NULL OR name = $1
 ORDER BY server_connections, name`
@@ -57,7 +58,7 @@ func (r *Registry) plans(ctx context.Context, name string) ([]Plan, error) {
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Plan, err error) {
 		var statement, idle int64 // milliseconds
-		err = row.Scan(&p.Name, &p.ServerConnections, &p.Clients, &statement, &idle, &p.TempFileBytes, &p.WorkMemBytes, &p.StorageBytes)
+		err = row.Scan(&p.Name, &p.ServerConnections, &p.Clients, &statement, &idle, &p.TempFileBytes, &p.WorkMemBytes, &p.StorageBytes, &p.Weight)
 		p.StatementTimeout = time.Duration(statement) * time.Millisecond
 		p.IdleInTransaction = time.Duration(idle) * time.Millisecond
 		return p, err

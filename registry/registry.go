@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgerrcode"
@@ -25,9 +26,14 @@ type Config struct {
 	Keys *Keys
 	Log  *slog.Logger // nil: slog.Default()
 
-	// PeerAddress is where other instances reach this one. If it is set, a row
-	// in dermaga.instances says that this instance lives and what it has seen.
+	// PeerAddress is where other instances reach this one; SetPeerAddress tells
+	// it later. If it is set, a row in dermaga.instances says that this instance
+	// lives.
 	PeerAddress string
+	// Broker says that this process relays: it has a row whether or not it has a
+	// peer address, others wait for what it acknowledges, and it gets a share of
+	// each server's connections. Only for an owner that calls Acknowledge.
+	Broker bool
 
 	CacheSize   int           // entries, of known and of unknown names each; 0: 10,000
 	CacheTTL    time.Duration // how long an answer is used without asking again; 0: 5m
@@ -77,6 +83,7 @@ type Registry struct {
 	log   *slog.Logger
 	cache *cache
 
+	acked    atomic.Int64       // newest change acknowledged
 	instance *instance          // nil: nobody needs to know of us
 	end      context.CancelFunc // ends the listener
 	listener sync.WaitGroup

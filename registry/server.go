@@ -18,7 +18,10 @@ type Server struct {
 	SSLMode string // as libpq's: disable, allow, prefer, require, verify-ca, verify-full
 	CAPEM   string
 	State   string // active, draining (no new tenants), disabled
-	Tenants int    // that live on it; not filled by Lookup
+
+	ConnectionBudget int // connections that all instances and tenants may use together
+	Tenants          int // that live on it; not filled by Lookup
+	MaxTenants       int // 0: no limit; not filled by Lookup
 }
 
 // NewServer is what AddServer needs.
@@ -47,8 +50,8 @@ WHERE (s.host, s.port, s.sslmode, s.ca_pem) IS DISTINCT FROM ($2, $3, $4, $5)
   OR nullif($6, 0) <> s.connection_budget OR nullif($7, 0) IS DISTINCT FROM coalesce(nullif($7, 0), s.max_tenants)
 RETURNING s.id`
 	serversSQL = `
-SELECT s.id, s.name, s.host, s.port, s.sslmode, coalesce(s.ca_pem, ''), s.state,
-  (SELECT count(*)::int FROM dermaga.tenants t WHERE t.server_id = s.id AND t.purged_at IS NULL)
+SELECT s.id, s.name, s.host, s.port, s.sslmode, coalesce(s.ca_pem, ''), s.state, s.connection_budget,
+  (SELECT count(*)::int FROM dermaga.tenants t WHERE t.server_id = s.id AND t.purged_at IS NULL), coalesce(s.max_tenants, 0)
 FROM dermaga.servers s
 WHERE ($1::bigint IS NULL OR s.id = $1) AND ($2::text IS NULL OR s.name = $2)
 ORDER BY s.name`

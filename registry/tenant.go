@@ -29,13 +29,15 @@ type Tenant struct {
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	DeletedAt     *time.Time
+	PurgeAfter    *time.Time // end of a deleted tenant's grace period. Not filled by Lookup
 }
 
 // Overrides are limits of a tenant that differ from its plan's. Zero: the plan's.
 type Overrides struct {
-	PoolSize   int    `json:"pool_size,omitempty"`
-	MaxClients int    `json:"max_clients,omitempty"`
-	PoolMode   string `json:"pool_mode,omitempty"` // auto, session, transaction or statement
+	PoolSize    int    `json:"pool_size,omitempty"`
+	MaxClients  int    `json:"max_clients,omitempty"`
+	MinPoolSize int    `json:"min_pool_size,omitempty"`
+	PoolMode    string `json:"pool_mode,omitempty"` // auto, session, transaction or statement
 }
 
 // NewTenant is what CreateTenant needs.
@@ -54,7 +56,8 @@ type Filter struct {
 	Status Status // "": all but DELETED
 	Plan   string
 	Server string // name
-	After  string // slug after which the page starts
+	Text   string // part of the slug or the name, in any case
+	After  string // slug after which the page starts: the cursor
 	Limit  int    // 0: all
 }
 

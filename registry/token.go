@@ -25,13 +25,39 @@ type Token struct {
 	Prefix    string // its first 8 characters
 	Role      TokenRole
 	CreatedAt time.Time
+	ExpiresAt *time.Time // nil: never
+	RevokedAt *time.Time // nil: it is not
+}
+
+// NewToken is what IssueToken needs.
+type NewToken struct {
+	Name  string
+	Role  TokenRole
+	TTL   time.Duration // 0: for ever
+	Actor string
+}
+
+// IssueToken makes a bearer token of the admin API; this is the only time that it
+// is seen.
+func (r *Registry) IssueToken(ctx context.Context, n NewToken) (Token, Secret, error) {
+	return Token{}, "", ErrUnavailable
+}
+
+// Tokens returns all tokens by name, expired and revoked ones included.
+func (r *Registry) Tokens(ctx context.Context) ([]Token, error) {
+	return nil, ErrUnavailable
+}
+
+// RevokeToken ends a token at once. One that is revoked already is no error.
+func (r *Registry) RevokeToken(ctx context.Context, id string, act Act) error {
+	return ErrUnavailable
 }
 
 const tokenPrefixLen = 8
 
 const (
 	createTokenSQL = `INSERT INTO dermaga.api_tokens (name, prefix, sha256, role) VALUES ($1, $2, $3, $4)`
-	tokenSQL       = `SELECT id::text, name, prefix, role, created_at FROM dermaga.api_tokens WHERE sha256 = $1`
+	tokenSQL       = `SELECT id::text, name, prefix, role, created_at, NULL::timestamptz, NULL::timestamptz FROM dermaga.api_tokens WHERE sha256 = $1`
 )
 
 // CreateToken makes a bearer token of the admin API; this is the only time that
