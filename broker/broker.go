@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nusajournal/dermaga/broker/relay"
@@ -37,6 +38,14 @@ type Config struct {
 	// login nor client choose: transaction or session.
 	PoolMode string
 
+	// MaxClients is max_client_conn: the connections of clients that there may be
+	// at once, proven or not. One more is told so and closed. Each costs a
+	// descriptor, and so does each server.
+	MaxClients int
+	// QueueLength bounds the clients that wait for a server of one pool; 0: only
+	// QueryWaitTimeout does.
+	QueueLength int
+
 	// HandshakeTimeout bounds the time from a connection to its accepted password.
 	HandshakeTimeout time.Duration
 	// MaxHandshakes bounds the connections that have not proven who they are. When
@@ -54,6 +63,24 @@ type Config struct {
 	ProvisionWait time.Duration
 	// MigrationWait bounds the wait of a login for a tenant that is being migrated.
 	MigrationWait time.Duration
+
+	// ServerLoginRetry is server_login_retry: after a server let the broker not in
+	// for a reason that does not pass by itself (no such database, a password that
+	// is wrong), it is not asked again for so long, unless the registry changes.
+	ServerLoginRetry time.Duration
+	// SuspendGrace is how long a transaction may go on after its tenant was
+	// suspended or deleted, or its login taken away. The admin side ends it at
+	// PostgreSQL sooner, if it is told to.
+	SuspendGrace time.Duration
+	// TCPUserTimeout closes a connection, of a client or a server, whose other end
+	// has not acknowledged what was sent for so long.
+	TCPUserTimeout time.Duration
+
+	// Repair is called when a server does not accept the sealed password of a
+	// route's role (28P01): somebody has changed it by hand. When it returns nil the
+	// password is tried once more, for the clients that wait meanwhile. Never more
+	// than one call at a time for a credential. Nil: nothing is repaired.
+	Repair func(ctx context.Context, route *registry.Route) error
 
 	// Loops are the threads that relay. More than the load needs cost CPU: each
 	// wakes up for fewer events.
@@ -78,8 +105,14 @@ func (c Config) Defaults() Config {
 	fill(&c.ServerLifetime, time.Hour)
 	fill(&c.ProvisionWait, 5*time.Second)
 	fill(&c.MigrationWait, 30*time.Second)
+	fill(&c.ServerLoginRetry, 15*time.Second)
+	fill(&c.SuspendGrace, 10*time.Second)
+	fill(&c.TCPUserTimeout, 2*time.Minute)
 	if c.MaxConnections == 0 {
 		c.MaxConnections = 50
+	}
+	if c.MaxClients == 0 {
+		c.MaxClients = 10_000
 	}
 	if c.MaxHandshakes == 0 {
 		c.MaxHandshakes = 1000
@@ -111,6 +144,9 @@ func (c Config) Validate() error {
 		{"ServerLifetime", c.ServerLifetime},
 		{"ProvisionWait", c.ProvisionWait},
 		{"MigrationWait", c.MigrationWait},
+		{"ServerLoginRetry", c.ServerLoginRetry},
+		{"SuspendGrace", c.SuspendGrace},
+		{"TCPUserTimeout", c.TCPUserTimeout},
 	} {
 		if d.value <= 0 {
 			faults = append(faults, fmt.Errorf("%s is %s: want more than 0", d.name, d.value))
@@ -119,10 +155,13 @@ func (c Config) Validate() error {
 	for _, n := range []struct {
 		name  string
 		value int
-	}{{"MaxConnections", c.MaxConnections}, {"MaxHandshakes", c.MaxHandshakes}, {"Loops", c.Loops}} {
+	}{{"MaxConnections", c.MaxConnections}, {"MaxClients", c.MaxClients}, {"MaxHandshakes", c.MaxHandshakes}, {"Loops", c.Loops}} {
 		if n.value < 1 {
 			faults = append(faults, fmt.Errorf("%s is %d: want at least 1", n.name, n.value))
 		}
+	}
+	if c.QueueLength < 0 {
+		faults = append(faults, fmt.Errorf("QueueLength is %d: want 0, for no limit, or more", c.QueueLength))
 	}
 	if c.PoolMode != "transaction" && c.PoolMode != "session" {
 		faults = append(faults, fmt.Errorf("PoolMode is %q: want transaction or session", c.PoolMode))
@@ -160,6 +199,8 @@ type Broker struct {
 	mockSecret []byte
 	places     chan struct{} // one for each connection that has not proven who it is
 	computing  gate
+
+	draining atomic.Bool
 
 	mu       sync.Mutex
 	stopping context.Context // done: nothing new begins
