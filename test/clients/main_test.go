@@ -111,7 +111,7 @@ func startDev(ctx context.Context, binary, dir string, said *bytes.Buffer) (stop
 			return nil
 		case <-time.After(startLimit):
 			err := errors.Join(errors.New("dev does not end"), p.Process.Kill())
-			<-ended
+			_ = <-ended
 			return err
 		}
 	}
@@ -128,7 +128,7 @@ func startDev(ctx context.Context, binary, dir string, said *bytes.Buffer) (stop
 			return nil, fmt.Errorf("dev ended: %w\n%s", err, said.Bytes())
 		case <-ctx.Done():
 			err := errors.Join(errors.New("dev is not ready in time"), p.Process.Kill())
-			<-ended
+			_ = <-ended
 			return nil, fmt.Errorf("%w\n%s", err, said.Bytes())
 		case <-tick.C:
 		}
