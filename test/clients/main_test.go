@@ -110,9 +110,7 @@ func startDev(ctx context.Context, binary, dir string, said *bytes.Buffer) (stop
 			}
 			return nil
 		case <-time.After(startLimit):
-			err := errors.Join(errors.New("dev does not end"), p.Process.Kill())
-			_ = <-ended
-			return err
+			return errors.Join(errors.New("dev does not end"), p.Process.Kill(), <-ended)
 		}
 	}
 
@@ -127,8 +125,7 @@ func startDev(ctx context.Context, binary, dir string, said *bytes.Buffer) (stop
 		case err := <-ended:
 			return nil, fmt.Errorf("dev ended: %w\n%s", err, said.Bytes())
 		case <-ctx.Done():
-			err := errors.Join(errors.New("dev is not ready in time"), p.Process.Kill())
-			_ = <-ended
+			err := errors.Join(errors.New("dev is not ready in time"), p.Process.Kill(), <-ended)
 			return nil, fmt.Errorf("%w\n%s", err, said.Bytes())
 		case <-tick.C:
 		}
