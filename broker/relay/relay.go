@@ -214,7 +214,7 @@ func (r *Relay) Stop(ctx context.Context) error {
 // Handle names a client that was added, also after it has gone.
 type Handle struct {
 	loop *loop
-	at   poll.Token
+	at   *poll.Token // the loop's
 }
 
 // Add hands c over to the loop of its tenant. The connection is the relay's in
@@ -225,15 +225,9 @@ func (r *Relay) Add(c Client) (Handle, error) {
 		return Handle{}, fmt.Errorf("add client: %w", err)
 	}
 	t := r.tenant(c.Target)
-	h := Handle{loop: t.loop}
-	got := make(chan poll.Token, 1)
-	if !t.loop.box.post(func(l *loop) { got <- l.add(t, c, sock) }) {
+	h := Handle{loop: t.loop, at: new(poll.Token)}
+	if !t.loop.box.post(func(l *loop) { *h.at = l.add(t, c, sock) }) {
 		sock.shut()
-		return Handle{}, ErrStopped
-	}
-	select {
-	case h.at = <-got:
-	case <-t.loop.done:
 		return Handle{}, ErrStopped
 	}
 	return h, nil
@@ -242,7 +236,7 @@ func (r *Relay) Add(c Client) (Handle, error) {
 // Cancel cancels what the client runs now, if it runs anything.
 func (h Handle) Cancel() {
 	h.loop.box.post(func(l *loop) {
-		if c := l.find(h.at); c != nil && c.asClient != nil {
+		if c := l.find(*h.at); c != nil && c.asClient != nil {
 			l.cancel(c.asClient)
 		}
 	})

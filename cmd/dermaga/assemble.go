@@ -51,7 +51,7 @@ type doors struct {
 
 func openDoors(ctx context.Context, o options) (doors, error) {
 	var d doors
-	var cfg net.ListenConfig
+	cfg := net.ListenConfig{KeepAlive: -1} // the broker sets its own
 	var err error
 	if d.broker, err = cfg.Listen(ctx, "tcp", o.broker.listen); err != nil {
 		return d, inUse("broker", "--listen", o.broker.listen, err)
