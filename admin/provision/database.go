@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/nusajournal/dermaga/registry"
 )
 
 // adminConnections is how many connections the admin may need in a tenant's
@@ -82,6 +84,12 @@ func makeDatabase(ctx context.Context, j *Job) error {
 	return nil
 }
 
+// DatabaseLimit is the CONNECTION LIMIT of a tenant's database while clients are
+// let in: both roles' and the admin's.
+func DatabaseLimit(plan registry.Plan, own registry.Overrides) int {
+	return 2*roleLimit(plan, own) + adminConnections
+}
+
 // openDatabase lets the tenant's own roles in, and nobody else.
 func openDatabase(ctx context.Context, j *Job) error {
 	conn, err := j.asAdmin(ctx)
@@ -89,7 +97,7 @@ func openDatabase(ctx context.Context, j *Job) error {
 		return err
 	}
 	name := quote(j.tenant.Database)
-	limit := 2*j.roleLimit() + adminConnections
+	limit := DatabaseLimit(j.plan, j.tenant.Overrides)
 	for _, sql := range []string{
 		"GRANT CONNECT, TEMPORARY ON DATABASE " + name + " TO " + quote(j.roles.App),
 		"GRANT CONNECT ON DATABASE " + name + " TO " + quote(j.roles.ReadOnly),

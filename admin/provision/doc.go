@@ -10,6 +10,7 @@
 //
 //	provision.go  Deps, Request, Result; Tenant and Resume, which run the steps
 //	steps.go      the list
+//	lease.go      one run for a slug at a time
 //	server.go     connections to the tenants' server
 //	roles.go      login roles and group roles
 //	database.go   the database: made closed, locked down, opened
@@ -17,9 +18,11 @@
 //	schema.go     grants, migrations and seed inside the database
 //	access.go     the login, the check through the broker, ACTIVE
 //	undo.go       back to nothing but a SUSPENDED row
+//	relimit.go    later: another plan, other limits
+//	repair.go     later: a password that somebody changed at the server
 //	prepare.go    what a server needs once, before its first tenant
 //
 // Nothing here runs in the background: a run owns its two connections to the
-// tenants' server and closes them before it returns. Runs for different tenants
+// tenants' server and one to the registry, and closes them before it returns. Runs for different tenants
 // may go on at the same time.
 package provision

@@ -30,8 +30,11 @@ func setLimits(ctx context.Context, j *Job) error {
 				"tenant", j.tenant.Slug, "server", j.server.Name)
 			continue
 		}
-		_, err := conn.Exec(ctx, "ALTER ROLE "+quote(s.role)+" IN DATABASE "+quote(j.tenant.Database)+
-			" SET "+s.name+" = "+quoteLiteral(s.value))
+		change := " RESET " + s.name
+		if s.value != "" {
+			change = " SET " + s.name + " = " + quoteLiteral(s.value)
+		}
+		_, err := conn.Exec(ctx, "ALTER ROLE "+quote(s.role)+" IN DATABASE "+quote(j.tenant.Database)+change)
 		if err != nil {
 			return fmt.Errorf("set %s of role %s: %w", s.name, s.role, err)
 		}
@@ -39,6 +42,7 @@ func setLimits(ctx context.Context, j *Job) error {
 	return nil
 }
 
+// A roleSetting with no value is taken back.
 type roleSetting struct{ role, name, value string }
 
 // settings are those of both roles. A limit that the plan does not have is left
@@ -46,23 +50,26 @@ type roleSetting struct{ role, name, value string }
 func (j *Job) settings() []roleSetting {
 	var list []roleSetting
 	for _, role := range []string{j.roles.App, j.roles.ReadOnly} {
-		add := func(name, value string) { list = append(list, roleSetting{role, name, value}) }
-		if d := j.plan.StatementTimeout; d > 0 {
-			add("statement_timeout", milliseconds(d))
-		}
-		if d := j.plan.IdleInTransaction; d > 0 {
-			add("idle_in_transaction_session_timeout", milliseconds(d))
-		}
-		if n := j.plan.WorkMemBytes; n > 0 {
-			add("work_mem", kilobytes(n))
-		}
-		if n := j.plan.TempFileBytes; n > 0 {
-			add(tempFileLimit, kilobytes(n))
-		}
+		list = append(list,
+			roleSetting{role, "statement_timeout", milliseconds(j.plan.StatementTimeout)},
+			roleSetting{role, "idle_in_transaction_session_timeout", milliseconds(j.plan.IdleInTransaction)},
+			roleSetting{role, "work_mem", kilobytes(j.plan.WorkMemBytes)},
+			roleSetting{role, tempFileLimit, kilobytes(j.plan.TempFileBytes)},
+		)
 	}
 	return append(list, roleSetting{j.roles.ReadOnly, "default_transaction_read_only", "on"})
 }
 
-func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
+func milliseconds(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
+}
 
-func kilobytes(n int64) string { return strconv.FormatInt(n>>10, 10) + "kB" }
+func kilobytes(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(n>>10, 10) + "kB"
+}

@@ -40,6 +40,10 @@ type Prepared struct {
 	// Version is PostgreSQL's server_version_num.
 	Version int
 
+	// MayEnd says that the role may end sessions of tenants. Without it the
+	// fence of a suspended tenant lets in nobody new, and leaves who is there.
+	MayEnd bool
+
 	// Open names the databases that every role on the server may connect to,
 	// tenants' roles included: theirs to close, by REVOKE CONNECT … FROM PUBLIC.
 	Open []string
@@ -83,6 +87,10 @@ func PrepareServer(ctx context.Context, url, password registry.Secret) (Prepared
 		return joinGroups(ctx, tx)
 	})
 	if err != nil {
+		return Prepared{}, fmt.Errorf("prepare the tenants' server: %w", err)
+	}
+	const mayEnd = `SELECT rolsuper OR pg_has_role(oid, 'pg_signal_backend', 'USAGE') FROM pg_catalog.pg_roles WHERE rolname = $1`
+	if err := conn.QueryRow(ctx, mayEnd, done.Role).Scan(&done.MayEnd); err != nil {
 		return Prepared{}, fmt.Errorf("prepare the tenants' server: %w", err)
 	}
 	done.Open, err = openDatabases(ctx, conn)

@@ -96,11 +96,24 @@ func Tenant(ctx context.Context, deps Deps, req Request) (Result, error) {
 }
 
 // Resume makes the tenant of req, on what an earlier run that failed or was
-// killed left of it. A tenant that was ever ACTIVE is ErrProvisioned.
+// killed left of it. A tenant that was ever ACTIVE is ErrProvisioned, one whose
+// run is still at work ErrRunning.
 func Resume(ctx context.Context, deps Deps, req Request) (Result, error) {
 	j := newJob(deps, req)
 	j.resume = true
 	return j.run(ctx, Steps())
+}
+
+// Provisioned reports whether the tenant was ever finished: one that was not has
+// no database to go back to.
+func Provisioned(ctx context.Context, reg *registry.Registry, tenantID string) (bool, error) {
+	const ever = `SELECT EXISTS (SELECT FROM dermaga.activities
+	  WHERE tenant_id = $1::text::uuid AND action = 'provision.activate' AND outcome = 'ok')`
+	var yes bool
+	if err := reg.Pool().QueryRow(ctx, ever, tenantID).Scan(&yes); err != nil {
+		return false, fmt.Errorf("history of tenant %s: %w", tenantID, err)
+	}
+	return yes, nil
 }
 
 // Run is Tenant over a given list of steps.
@@ -127,6 +140,7 @@ type Job struct {
 
 	admin    *pgx.Conn // to the server's maintenance database
 	inside   *pgx.Conn // to the tenant's database
+	leased   *pgx.Conn // to the registry, with the lock of the slug
 	backends []int32   // process ids of all connections so far, see settle
 
 	reason string // why the run is given up
@@ -143,6 +157,7 @@ func newJob(deps Deps, req Request) *Job {
 }
 
 func (j *Job) run(ctx context.Context, steps []Step) (Result, error) {
+	defer j.handBack() // after everything else, undoing included
 	defer j.hangUp()
 	for i, s := range steps {
 		if err := j.take(ctx, s); err != nil {

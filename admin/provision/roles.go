@@ -109,16 +109,16 @@ func dropRoles(ctx context.Context, j *Job) error {
 	return j.gone(ctx, conn, `SELECT count(*) FROM pg_catalog.pg_roles WHERE rolname IN ($1, $2)`, roles.App, roles.ReadOnly)
 }
 
-// poolSize is the plan's, or the tenant's own.
-func (j *Job) poolSize() int {
-	if j.tenant.Overrides.PoolSize > 0 {
-		return j.tenant.Overrides.PoolSize
-	}
-	return j.plan.ServerConnections
-}
+// roleLimit is the barrier behind the broker's own limit: the plan's pool size,
+// or the tenant's own.
+func (j *Job) roleLimit() int { return roleLimit(j.plan, j.tenant.Overrides) }
 
-// roleLimit is the barrier behind the broker's own limit.
-func (j *Job) roleLimit() int { return j.poolSize() + spareConnections }
+func roleLimit(plan registry.Plan, own registry.Overrides) int {
+	if own.PoolSize > 0 {
+		return own.PoolSize + spareConnections
+	}
+	return plan.ServerConnections + spareConnections
+}
 
 // quote makes an identifier of any name.
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }

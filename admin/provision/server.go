@@ -75,6 +75,20 @@ func closeConn(conn *pgx.Conn) {
 	_ = conn.Close(ctx) // nothing is left to do about a failed goodbye
 }
 
+// AsAdmin logs in to the maintenance database of a server as the role that
+// administers it. Whoever calls it closes the connection.
+func AsAdmin(ctx context.Context, reg *registry.Registry, serverID int64) (*pgx.Conn, error) {
+	server, err := reg.ServerByID(ctx, serverID)
+	if err != nil {
+		return nil, err
+	}
+	role, password, err := reg.ServerCredential(ctx, serverID)
+	if err != nil {
+		return nil, fmt.Errorf("admin credential of server %s: %w", server.Name, err)
+	}
+	return connect(ctx, server, role, password, maintenanceDatabase)
+}
+
 // asAdmin returns the job's connection to the maintenance database.
 func (j *Job) asAdmin(ctx context.Context) (*pgx.Conn, error) {
 	return j.dial(ctx, &j.admin, maintenanceDatabase)

@@ -68,15 +68,7 @@ func validate(ctx context.Context, j *Job) error {
 	if n := utf8.RuneCountInString(r.Name); n > maxName || strings.ContainsFunc(r.Name, control) {
 		faults = append(faults, fmt.Errorf("name has %d characters: up to %d are allowed, no control characters", n, maxName))
 	}
-	if r.PoolSize < 0 || r.PoolSize > maxPoolSize {
-		faults = append(faults, fmt.Errorf("pool size %d: want 1 to %d, or 0 for the plan's", r.PoolSize, maxPoolSize))
-	}
-	if r.MaxClients < 0 || r.MaxClients > maxClients {
-		faults = append(faults, fmt.Errorf("max clients %d: want 1 to %d, or 0 for the plan's", r.MaxClients, maxClients))
-	}
-	if r.PoolMode != "" && !slices.Contains(PoolModes, r.PoolMode) {
-		faults = append(faults, fmt.Errorf("pool mode %q: want one of %s", r.PoolMode, strings.Join(PoolModes, ", ")))
-	}
+	faults = append(faults, limitFaults(r.PoolSize, r.MaxClients, r.PoolMode)...)
 	plan, err := j.deps.Registry.PlanByName(ctx, r.Plan)
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
@@ -89,6 +81,28 @@ func validate(ctx context.Context, j *Job) error {
 		return &Invalid{Faults: faults}
 	}
 	return nil
+}
+
+// CheckLimits finds what is wrong with limits of a tenant's own, zero meaning
+// the plan's. Its error is an *Invalid.
+func CheckLimits(poolSize, clients int, poolMode string) error {
+	if faults := limitFaults(poolSize, clients, poolMode); len(faults) > 0 {
+		return &Invalid{Faults: faults}
+	}
+	return nil
+}
+
+func limitFaults(poolSize, clients int, poolMode string) (faults []error) {
+	if poolSize < 0 || poolSize > maxPoolSize {
+		faults = append(faults, fmt.Errorf("pool size %d: want 1 to %d, or 0 for the plan's", poolSize, maxPoolSize))
+	}
+	if clients < 0 || clients > maxClients {
+		faults = append(faults, fmt.Errorf("max clients %d: want 1 to %d, or 0 for the plan's", clients, maxClients))
+	}
+	if poolMode != "" && !slices.Contains(PoolModes, poolMode) {
+		faults = append(faults, fmt.Errorf("pool mode %q: want one of %s", poolMode, strings.Join(PoolModes, ", ")))
+	}
+	return faults
 }
 
 func control(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }
@@ -123,6 +137,9 @@ func (j *Job) findOrCreate(ctx context.Context) error {
 	if j.tenant.ID != "" {
 		return nil // this run's own
 	}
+	if err := j.lease(ctx); err != nil {
+		return err
+	}
 	r := j.req
 	made, err := j.deps.Registry.CreateTenant(ctx, registry.NewTenant{
 		Slug: r.Slug, Name: r.Name, Plan: r.Plan, Server: r.Server, Prefix: j.deps.Prefix, Actor: r.Actor,
@@ -144,11 +161,9 @@ func (j *Job) takeUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for tenant %s: %w", j.req.Slug, err)
 	}
-	var used bool
-	const ever = `SELECT EXISTS (SELECT FROM dermaga.activities
-	  WHERE tenant_id = $1 AND action = 'provision.activate' AND outcome = 'ok')`
-	if err := j.deps.Registry.Pool().QueryRow(ctx, ever, old.ID).Scan(&used); err != nil {
-		return fmt.Errorf("history of tenant %s: %w", old.Slug, err)
+	used, err := Provisioned(ctx, j.deps.Registry, old.ID)
+	if err != nil {
+		return err
 	}
 	if used || old.Status == registry.Active || old.Status == registry.Deleted {
 		return fmt.Errorf("tenant %s is %s: %w", old.Slug, old.Status, ErrProvisioned)

@@ -4,7 +4,8 @@
 -- that it did not make.
 GRANT journal_owner, journal_app, journal_ro TO dermaga_admin WITH ADMIN OPTION;
 
--- Dropping a database that a tenant is connected to has to end its sessions.
+-- Dropping or fencing a database that a tenant is connected to has to end its
+-- sessions.
 GRANT pg_signal_backend TO dermaga_admin;
 
 -- Else only a superuser may bound a tenant's temporary files.
