@@ -91,6 +91,8 @@ func (l *loop) serveClient(c *client) {
 		return
 	case c.pool.tenant.gate.held && c.between(): // it has a server, but may not begin
 		return
+	case c.server != nil && c.server.cancelling > 0 && c.server.due.none():
+		return // a cancel on its way must not hit what comes next
 	}
 	b, err := l.fill(&c.conn)
 	c.pool.count.bytesIn += uint64(len(b))

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
@@ -125,6 +126,37 @@ func TestCancelHitsOnlyItsOwnRunningQuery(t *testing.T) {
 		require.Zero(t, r.stats().Active) // the loop has seen the cancel
 		require.Equal(t, "1", one(t, v, "select 1"))
 	}
+}
+
+// A cancel that is slow on its way upstream was meant for the query that ran
+// then; the client's next one waits until the server has dealt with it.
+func TestSlowCancelDoesNotHitTheNextQuery(t *testing.T) {
+	r := newRig(t, 1)
+	asked, arrive := make(chan struct{}, 2), make(chan struct{})
+	r.target.Cancel = func(ctx context.Context, key relay.BackendKey) error {
+		asked <- struct{}{}
+		<-arrive
+		return r.cancel(ctx, key)
+	}
+	s := r.seat()
+	c := s.driver(t)
+	first, next := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := try(c, "select pg_sleep(0.3)"); first <- err }()
+	require.Eventually(t, func() bool { return r.stats().Active == 1 }, wait, tick)
+	s.handle.Cancel()
+	<-asked
+	require.NoError(t, <-first)
+
+	go func() { _, err := try(c, "select pg_sleep(1)"); next <- err }()
+	direct, err := pgconn.Connect(t.Context(), r.url)
+	require.NoError(t, err)
+	defer direct.Close(context.Background())
+	running := func() bool {
+		return one(t, direct, "select count(*) from pg_stat_activity where state = 'active' and query = 'select pg_sleep(1)'") == "1"
+	}
+	require.Never(t, running, 200*time.Millisecond, tick)
+	close(arrive)
+	require.NoError(t, <-next)
 }
 
 func TestServerThatDiesTellsItsClient(t *testing.T) {

@@ -238,7 +238,8 @@ func (l *loop) drop(s *server) {
 }
 
 // cancel passes a cancel request on, if the server is working for c now. Until
-// the server has taken it, s stays with c, so that it hits nobody else's query.
+// the server has taken it, s stays with c and gets nothing new, so that it hits
+// nobody else's query, nor c's next one.
 func (l *loop) cancel(c *client) {
 	s := c.server
 	if s == nil || s.due.none() || s.due.prelude() {
@@ -247,7 +248,11 @@ func (l *loop) cancel(c *client) {
 	s.cancelling++
 	l.sendCancel(s, func(l *loop) {
 		s.cancelling--
-		if !s.gone && s.client != nil && s.due.none() {
+		if s.gone || s.client == nil {
+			return
+		}
+		l.again(&s.client.conn)
+		if s.due.none() {
 			l.release(s)
 		}
 	})
