@@ -16,10 +16,9 @@ type client struct {
 	serial uint64 // no other client of the loop had it
 
 	// Of the present pairing:
-	fresh         bool // nothing was sent to the server yet
-	unnamed       bool // the server's unnamed statement is c's, or there is none
-	wantClean     bool // the first messages need a server with no traces of others
-	wantNoUnnamed bool // … or without their unnamed statement
+	fresh     bool // nothing was sent to the server yet
+	unnamed   bool // the server's unnamed statement is c's, or there is none
+	wantClean bool // the first messages need a server with no traces of others
 
 	began time.Time // of the transaction, at its first message
 
@@ -27,6 +26,9 @@ type client struct {
 	since      time.Time // when it began to wait
 	pending    []byte    // what it sent before it waited, at most one read
 	next, prev *client   // in pool.waiting
+
+	names       map[string]*statement // its prepared statements; nil: none yet
+	lastUnnamed []byte                // body of its last Parse without a name
 
 	told  *params // what it knows of the reported parameters
 	own   *params // … those that it chose; the others are the server's
@@ -46,10 +48,9 @@ type client struct {
 type keep uint8
 
 const (
-	keepState   keep = 1 << iota // a text may have left state in the session
-	keepNamed                    // named prepared statements
-	keepUnnamed                  // Parse of the unnamed statement, its Bind still to come
-	keepTaint                    // state that DISCARD ALL does not undo
+	keepState  keep = 1 << iota // a text may have left state in the session
+	keepUnseen                  // a statement too long to be remembered is prepared on the server
+	keepTaint                   // state that DISCARD ALL does not undo
 )
 
 // add takes a client over. Bytes that came with its password may wait in the
@@ -193,5 +194,6 @@ func (l *loop) end(c *client) {
 	l.clients--
 	c.pool.clients--
 	c.pending = nil
+	l.unnameAll(c)
 	c.ended()
 }

@@ -2,41 +2,87 @@ package relay
 
 import "slices"
 
-// due says what a server still owes: each entry ends with a ReadyForQuery, but
-// for copyEnd, which only marks a place.
+// due says what a server still owes, by kind of answer.
 type due uint8
 
 const (
+	// These end with a ReadyForQuery.
 	forQuery   due = iota // to a Query or FunctionCall of the client
 	forSync               // to a Sync of the client
 	forPrelude            // to a message of our own: nobody sees it
-	copyEnd               // the client has ended a COPY that the server has not announced yet
+
+	// These are a ParseComplete or CloseComplete each.
+	forParse  // to a Parse of the client
+	forParsed // the client's Parse was not sent, since the server has the statement; a Close of nothing was
+	forClose  // to a Close of the client
+	forOurs   // to a Parse or Close of ours, for the client's sake: nobody sees it
+	forTwice  // not that, but an error: the client has a statement of that name
+
+	copyEnd // only a mark: the client has ended a COPY that the server has not announced yet
 )
+
+// ends reports whether the answer ends with a ReadyForQuery.
+func (d due) ends() bool { return d <= forPrelude }
+
+// owed is one entry of dues; st and name are those of a prepared statement.
+type owed struct {
+	due
+	st   *statement
+	name string
+}
 
 // dues is the list of what a server owes, oldest first. Its memory is used again
 // whenever it runs empty, which it does after every transaction.
 type dues struct {
-	list []due
+	list []owed
 	head int
 }
 
-func (d *dues) push(x due) { d.list = append(d.list, x) }
+func (d *dues) push(x due) { d.list = append(d.list, owed{due: x}) }
+
+func (d *dues) pushStatement(x due, st *statement, name string) {
+	d.list = append(d.list, owed{x, st, name})
+}
 
 // precede puts a message of our own before all that the client sent.
-func (d *dues) precede() { d.list = slices.Insert(d.list, d.head, forPrelude) }
+func (d *dues) precede() { d.list = slices.Insert(d.list, d.head, owed{due: forPrelude}) }
 
 // none reports whether nothing is owed.
 func (d *dues) none() bool { return d.head == len(d.list) }
 
 // prelude reports whether the next answer is to a message of our own.
-func (d *dues) prelude() bool { return !d.none() && d.list[d.head] == forPrelude }
+func (d *dues) prelude() bool { return !d.none() && d.list[d.head].due == forPrelude }
+
+// next is the oldest entry, marks aside.
+func (d *dues) next() (x owed, ok bool) {
+	d.marks()
+	if d.none() {
+		return owed{}, false
+	}
+	return d.list[d.head], true
+}
 
 // ready takes the entry that a ReadyForQuery answers. It reports false when the
 // server owed none. Marks that no COPY needed go with it.
 func (d *dues) ready() (x due, ok bool) {
+	for !d.none() {
+		x = d.list[d.head].due
+		d.head++
+		if x.ends() {
+			d.marks()
+			return x, true
+		}
+	}
 	d.marks()
-	if d.none() {
-		return 0, false
+	return 0, false
+}
+
+// complete takes the entry that a ParseComplete or CloseComplete answers. Where
+// statements pass by unseen, as in session mode, there is none.
+func (d *dues) complete() (x owed, ok bool) {
+	d.marks()
+	if d.none() || d.list[d.head].ends() {
+		return owed{}, false
 	}
 	x = d.list[d.head]
 	d.head++
@@ -44,11 +90,26 @@ func (d *dues) ready() (x due, ok bool) {
 	return x, true
 }
 
+// failed takes away what an error has made void, up to the next ReadyForQuery: in
+// the extended protocol PostgreSQL skips to the Sync. It reports whether that
+// Sync is on its way.
+func (d *dues) failed(void func(owed)) (synced bool) {
+	for !d.none() && !d.list[d.head].ends() {
+		x := d.list[d.head]
+		d.head++
+		void(x)
+	}
+	synced = !d.none()
+	d.marks()
+	return synced
+}
+
 func (d *dues) marks() {
-	for !d.none() && d.list[d.head] == copyEnd {
+	for !d.none() && d.list[d.head].due == copyEnd {
 		d.head++
 	}
 	if d.none() {
+		clear(d.list) // no statement is kept alive by it
 		d.list, d.head = d.list[:0], 0
 	}
 }
@@ -61,16 +122,16 @@ func (d *dues) copyIn() bool {
 	if d.none() {
 		return true
 	}
-	if d.list[d.head] == forQuery {
+	if d.list[d.head].due == forQuery {
 		for _, x := range d.list[d.head+1:] {
-			if x == copyEnd {
+			if x.due == copyEnd {
 				return false
 			}
 		}
 		return true
 	}
 	for !d.none() {
-		x := d.list[d.head]
+		x := d.list[d.head].due
 		d.head++
 		if x == copyEnd {
 			return false

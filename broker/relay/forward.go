@@ -1,24 +1,30 @@
 package relay
 
 import (
+	"bytes"
+	"fmt"
+
 	"github.com/nusajournal/dermaga/broker/wire"
 )
 
 // batch is what the broker knows of the messages since the last Sync or Query.
 type batch struct {
 	open     bool // extended messages that no Sync has ended yet
-	parsed   bool // a Parse of the unnamed statement was among them
-	bound    bool // … and a Bind of it
-	discards bool // it is DISCARD ALL, and no error came so far
+	unseen   bool // a Parse of the unnamed statement was too long to be remembered
+	bound    bool // the unnamed statement was bound
+	frees    bool // it is DEALLOCATE ALL or DISCARD ALL, and no error came so far
+	discards bool // it is DISCARD ALL, likewise
 }
 
 // forward sends b, which starts at a message or inside one that streams, to c's
-// server, and notes what its messages mean. What is cut off at the end of b is
-// kept if it must be seen whole.
+// server, and notes what its messages mean. Nearly all go as they are, in one
+// write; what names a prepared statement is renamed. What is cut off at the end
+// of b is kept if it must be seen whole.
 func (l *loop) forward(c *client, b []byte) {
 	s := c.server
 	i := min(c.remain, len(b))
 	c.remain -= i
+	out, from := l.scratch[:0], 0 // from: what has not been copied to out
 	for i < len(b) {
 		kind, total, ok := wire.Next(b[i:])
 		if !ok {
@@ -33,31 +39,26 @@ func (l *loop) forward(c *client, b []byte) {
 			break
 		}
 		have := min(total, len(b)-i)
-		if have < total && total <= maxLook {
+		if have < total && (total <= maxLook || have < maxLook && !names(kind, b[i:i+have])) {
 			break
 		}
-		l.note(c, s, kind, b[i+wire.HeaderLen:i+have], have == total)
-		if c.gone {
-			return
+		if !s.skipping || kind == wire.Sync {
+			l.note(c, s, kind, b[i:i+have], total)
+		}
+		if l.replaced || len(l.insert) > 0 {
+			out = append(append(out, b[from:i]...), l.insert...)
+			from = i
+			if l.replaced {
+				from += have
+			}
+			l.insert, l.replaced = l.insert[:0], false
 		}
 		c.remain = total - have
 		i += have
 	}
 	c.keep(b[i:])
-	if c.fresh && i > 0 {
-		c.fresh = false
-		if out := l.prelude(l.scratch[:0], c, s); len(out) > 0 {
-			l.scratch = append(out, b[:i]...)
-			l.write(&s.conn, l.scratch)
-			i = 0
-		} else {
-			l.agree(c, s)
-		}
-		s.last = c.serial
-	}
-	if i > 0 {
-		l.write(&s.conn, b[:i])
-	}
+	l.scratch = out
+	l.pass(c, s, out, b[from:i])
 	switch {
 	case c.leaving && s.due.none():
 		l.end(c)
@@ -66,28 +67,59 @@ func (l *loop) forward(c *client, b []byte) {
 	}
 }
 
-// note takes one message of the client's into account. body may be only its
-// beginning; what cannot be read whole is taken to leave state behind.
-func (l *loop) note(c *client, s *server, kind byte, body []byte, whole bool) {
+// names reports whether the names in the beginning of a message are all there.
+func names(kind byte, msg []byte) bool {
+	want := 0
+	switch kind {
+	case wire.Parse:
+		want = 1
+	case wire.Bind:
+		want = 2
+	}
+	return bytes.Count(msg[wire.HeaderLen:], []byte{0}) >= want
+}
+
+// pass writes to s: first what it must be told, if c has just got it, then begun
+// and rest.
+func (l *loop) pass(c *client, s *server, begun, rest []byte) {
+	if len(begun)+len(rest) == 0 {
+		return
+	}
+	if c.fresh {
+		c.fresh = false
+		s.last = c.serial
+		if first := l.prelude(l.first[:0], c, s); len(first) > 0 {
+			l.first = append(append(first, begun...), rest...)
+			l.write(&s.conn, l.first)
+			return
+		}
+		l.agree(c, s)
+	}
+	if len(begun) == 0 {
+		l.write(&s.conn, rest)
+		return
+	}
+	l.scratch = append(begun, rest...)
+	l.write(&s.conn, l.scratch)
+}
+
+// note takes one message of the client's into account, and may have something
+// sent before it or instead of it. msg may be only the beginning of its total
+// bytes; what cannot be read whole is taken to leave state behind.
+func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
+	body, whole := msg[wire.HeaderLen:], len(msg) == total
 	switch kind {
 	case wire.Query:
-		s.due.push(forQuery)
-		class := l.classify(c, body, whole)
-		c.batch = batch{discards: class&wire.DiscardsAll != 0}
-		c.kept &^= keepUnnamed
-		c.unnamed = true // it destroys the unnamed statement, whoever made it
-		c.pool.count.queries++
+		l.noteQuery(c, s, body, whole)
 	case wire.FunctionCall:
 		s.due.push(forQuery)
 		c.kept |= keepState // the function is named by its oid only
 	case wire.Sync:
+		s.skipping = false
 		if !s.copyIn {
 			s.due.push(forSync)
 		}
-		if c.batch.parsed && !c.batch.bound {
-			c.kept |= keepUnnamed
-		}
-		c.batch = batch{}
+		l.noteSync(c)
 	case wire.CopyDone, wire.CopyFail:
 		if s.copyIn {
 			s.copyIn = false
@@ -97,61 +129,117 @@ func (l *loop) note(c *client, s *server, kind byte, body []byte, whole bool) {
 	case wire.CopyData:
 	case wire.Parse:
 		c.batch.open = true
-		l.noteParse(c, body, whole)
+		l.noteParse(c, s, body, whole)
 	case wire.Bind:
 		c.batch.open = true
-		_, rest, _ := wire.Cut(body)
-		l.noteUse(c, rest)
-		c.batch.bound = true
 		c.pool.count.queries++
-	case wire.Describe, wire.Close:
-		c.batch.open = true
-		if kind == wire.Describe && len(body) > 0 && body[0] == 'S' {
-			l.noteUse(c, body[1:])
+		portal, _, ok := wire.Cut(body)
+		if ok {
+			l.noteUse(c, s, msg, wire.HeaderLen+len(portal)+1, total)
 		}
+	case wire.Describe:
+		c.batch.open = true
+		if len(body) > 0 && body[0] == 'S' {
+			l.noteUse(c, s, msg, wire.HeaderLen+1, total)
+		}
+	case wire.Close:
+		c.batch.open = true
+		l.noteClose(c, s, body)
 	default:
 		c.batch.open = true
 	}
+}
+
+// noteQuery looks at a simple query's text.
+func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
+	class := l.classify(c, s, body, whole)
+	c.batch = batch{}
+	if class&wire.Deallocates != 0 {
+		var name string
+		name, c.batch.frees, c.batch.discards = wire.Deallocated(body)
+		if name != "" && c.mode != Session {
+			l.deallocate(c, s, name)
+		}
+	}
+	s.due.push(forQuery)
+	// It destroys the unnamed statement, whoever made it.
+	c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
+	c.pool.count.queries++
 }
 
 // noteParse looks at a statement's name and text.
-func (l *loop) noteParse(c *client, body []byte, whole bool) {
-	name, text, ok := wire.Cut(body)
-	if !ok {
-		name, text, whole = nil, nil, false
+func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
+	name, rest, ok := wire.Cut(body)
+	l.classify(c, s, rest, whole && ok)
+	switch {
+	case c.mode == Session:
+	case len(name) == 0:
+		c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
+		if whole {
+			c.lastUnnamed = append(c.lastUnnamed, rest...)
+		}
+		c.batch.unseen, c.batch.bound = !whole, false
+		s.due.pushStatement(forParse, nil, "")
+	case whole:
+		l.named(c, s, string(name), rest)
+	default:
+		if c.names == nil {
+			c.names = map[string]*statement{}
+		}
+		if _, taken := c.names[string(name)]; !taken {
+			c.names[string(name)] = unseen
+		}
+		c.kept |= keepUnseen
+		s.due.pushStatement(forParse, nil, "")
 	}
-	l.classify(c, text, whole)
-	if len(name) > 0 {
-		c.kept |= keepNamed
-		return
-	}
-	c.batch.parsed, c.batch.bound = true, false
-	c.kept &^= keepUnnamed
-	c.unnamed = true
 }
 
-// noteUse looks at the statement that a Bind or Describe names. The unnamed one
-// may be somebody else's on a server that c was just paired with: then it is
-// closed first, and PostgreSQL answers that there is none.
-func (l *loop) noteUse(c *client, b []byte) {
-	name, _, ok := wire.Cut(b)
-	switch {
-	case ok && len(name) > 0, c.batch.parsed:
-	case c.kept&keepUnnamed != 0: // parsed in the batch before, and kept for this one
-		c.batch.parsed = true
-		c.kept &^= keepUnnamed
-	case c.unnamed:
-	case c.fresh:
-		c.unnamed, c.wantNoUnnamed = true, true
-	default:
-		l.refuse(c, NoStatement)
+// noteSync is the end of a batch. Of an unnamed statement that a later batch may
+// bind, c keeps the text; if that is too long, the server.
+func (l *loop) noteSync(c *client) {
+	if c.batch.unseen && !c.batch.bound {
+		c.kept |= keepUnseen
 	}
+	if c.batch.bound && len(c.lastUnnamed) > maxUnnamed {
+		c.lastUnnamed = nil
+	}
+	c.batch = batch{}
+}
+
+// noteUse looks at the statement that a Bind or Describe names, from at on.
+func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
+	name, _, ok := wire.Cut(msg[at:])
+	switch {
+	case !ok || c.mode == Session:
+	case len(name) == 0:
+		c.batch.bound = c.batch.bound || msg[0] == wire.Bind
+		l.unnamed(c, s)
+	default:
+		l.refer(c, s, msg, at, name, total)
+	}
+}
+
+// noteClose looks at what a Close names.
+func (l *loop) noteClose(c *client, s *server, body []byte) {
+	if c.mode == Session {
+		return
+	}
+	if len(body) > 0 && body[0] == 'S' {
+		name, _, _ := wire.Cut(body[1:])
+		if len(name) > 0 {
+			l.closed(c, s, string(name))
+			return
+		}
+		c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
+	}
+	s.due.push(forClose)
 }
 
 // classify notes what a text may leave behind.
-func (l *loop) classify(c *client, text []byte, whole bool) wire.Class {
+func (l *loop) classify(c *client, s *server, text []byte, whole bool) wire.Class {
 	if !whole {
 		c.kept |= keepState
+		s.unsure = true
 		return 0
 	}
 	std, _ := c.told.get("standard_conforming_strings")
@@ -171,5 +259,13 @@ func (l *loop) classify(c *client, text []byte, whole bool) wire.Class {
 	if class&wire.Resets != 0 && c.extra != l.sets.none {
 		c.kept |= keepState
 	}
+	if class&wire.Deallocates != 0 {
+		s.unsure = true
+	}
 	return class
+}
+
+// twice is PostgreSQL's answer to a Parse of a name that is taken.
+func twice(name string) wire.Fields {
+	return wire.Fields{Severity: "ERROR", Code: "42P05", Message: fmt.Sprintf("prepared statement %q already exists", name)}
 }

@@ -28,27 +28,32 @@ type loop struct {
 	box     mailbox
 	done    chan struct{} // closed when the goroutine has ended
 
-	events  []poll.Event
-	slots   []slot
-	free    []uint32 // slots to use again
-	ready   []*conn  // have more to do than one turn allowed
-	turn    []*conn  // ready of the turn under way
-	buf     []byte   // what is read lands here, behind at most maxLook of a message begun
-	scratch []byte   // a prelude and what follows it
-	sealed  []byte   // TLS records on their way out
-	sets    interner
-	clock   time.Time // of this turn
+	events   []poll.Event
+	slots    []slot
+	free     []uint32 // slots to use again
+	ready    []*conn  // have more to do than one turn allowed
+	turn     []*conn  // ready of the turn under way
+	buf      []byte   // what is read lands here, behind at most maxLook of a message begun
+	scratch  []byte   // what is sent instead of what was read
+	first    []byte   // a prelude and what follows it
+	insert   []byte   // what goes before the message under way, or instead of it
+	replaced bool     // … instead of it
+	sealed   []byte   // TLS records on their way out
+	sets     interner
+	clock    time.Time // of this turn
 
-	tenants  int                  // homes given by Relay.tenant, under its mutex
-	open     map[*Tenant]struct{} // hold a place or ask for one
-	gates    map[*Tenant]struct{} // hold or end their clients
-	clients  int
-	serial   uint64 // of the newest client
-	waiters  int    // clients in queues
-	sweepAt  time.Time
-	later    []func(*loop) // to be looked at with the next sweep
-	draining bool
-	stopped  bool
+	tenants       int                  // homes given by Relay.tenant, under its mutex
+	open          map[*Tenant]struct{} // hold a place or ask for one
+	gates         map[*Tenant]struct{} // hold or end their clients
+	clients       int
+	serial        uint64 // of the newest client
+	waiters       int    // clients in queues
+	statements    map[statementKey]*statement
+	lastStatement uint64 // id of the newest
+	sweepAt       time.Time
+	later         []func(*loop) // to be looked at with the next sweep
+	draining      bool
+	stopped       bool
 }
 
 // slot is a place for a connection. gen tells the present one from those before,
@@ -66,7 +71,7 @@ func newLoop(r *Relay) (*loop, error) {
 	return &loop{
 		relay: r, cfg: &r.cfg, pressed: r.cfg.Limits.Pressed(), log: r.cfg.Log, poller: p, box: mailbox{poller: p}, done: make(chan struct{}),
 		events: make([]poll.Event, poll.MaxEvents), buf: make([]byte, maxLook+readSize),
-		sets: newInterner(), clock: time.Now(), open: map[*Tenant]struct{}{}, gates: map[*Tenant]struct{}{},
+		sets: newInterner(), clock: time.Now(), open: map[*Tenant]struct{}{}, gates: map[*Tenant]struct{}{}, statements: map[statementKey]*statement{},
 	}, nil
 }
 

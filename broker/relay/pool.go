@@ -167,6 +167,23 @@ func (l *loop) pool(tenant *Tenant, t *Target) *Pool {
 	return p
 }
 
+// Retarget gives t's pool, if there is one, new limits and a new way to open
+// servers, as the next client of t would.
+func (r *Relay) Retarget(t *Target) {
+	r.mu.Lock()
+	tenant := r.tenants[t.Tenant]
+	r.mu.Unlock()
+	if tenant == nil {
+		return
+	}
+	tenant.loop.box.post(func(l *loop) {
+		if p := tenant.pools[t.Key]; p != nil {
+			p.target.Store(t)
+			l.soon() // more servers may be allowed now
+		}
+	})
+}
+
 // grow opens as many servers as are wanted and allowed. The first one waits for
 // the tenant's place.
 func (l *loop) grow(p *Pool) {

@@ -107,8 +107,6 @@ const (
 	HeldTooLong
 	// QueueFull: as many clients as may already wait for a server.
 	QueueFull
-	// NoStatement: the client uses an unnamed statement that it never made.
-	NoStatement
 )
 
 // Limits decides which tenants may have servers at the same time, and how many
@@ -150,6 +148,7 @@ type Config struct {
 	Loops          int           // threads that relay, at least 1
 	QueryWait      time.Duration // longest wait for a server
 	HoldWait       time.Duration // longest wait of a transaction that Hold does not let begin
+	MaxStatements  int           // most prepared statements that one server keeps, at least 1
 	LoginRetry     time.Duration // no dial sooner after one that failed
 	ServerIdle     time.Duration // a server unused for so long is closed
 	ServerLifetime time.Duration // a server older than this is not used again

@@ -20,14 +20,20 @@ type server struct {
 	copyIn   bool // takes copy data, so Sync means nothing to it
 	dropping bool // the message that streams is one that nobody sees
 
-	reported   *params      // what it says of itself
-	base       *params      // … after DISCARD ALL
-	extra      *params      // settings replayed on it that it does not report
-	dirty      bool         // needs DISCARD ALL before another client
-	last       uint64       // serial of the client that used it last
-	refused    *wire.Fields // what it said to our prelude
-	dying      bool         // its last error was its last word
-	cancelling int          // cancel requests on their way: not to be released before
+	reported   *params               // what it says of itself
+	base       *params               // … after DISCARD ALL
+	extra      *params               // settings replayed on it that it does not report
+	dirty      bool                  // needs DISCARD ALL before another client
+	last       uint64                // serial of the client that used it last
+	refused    *wire.Fields          // what it said to our prelude
+	instead    []byte                // what its client gets in the place of its last error
+	dying      bool                  // its last error was its last word
+	skipping   bool                  // an error came, and the Sync that ends its batch has not been sent
+	has        map[*statement]uint64 // prepared statements, and when each was used last
+	uses       uint64                // counts those uses
+	epoch      uint64                // of the names in has
+	unsure     bool                  // what its client does may have freed statements of others
+	cancelling int                   // cancel requests on their way: not to be released before
 
 	born      time.Time
 	expires   time.Time
@@ -94,9 +100,22 @@ func (l *loop) answer(s *server, b []byte) {
 			break
 		}
 		drop := s.due.prelude()
+		if (kind == wire.ParseComplete || kind == wire.CloseComplete) && !drop {
+			if x, ok := s.due.complete(); ok {
+				drop = x.due == forOurs
+				if x.due == forParsed {
+					b[i] = wire.ParseComplete
+				}
+			}
+		}
 		if looked(kind) {
 			if !l.heed(s, kind, b[i+wire.HeaderLen:i+have], drop) {
 				return
+			}
+			if s.instead != nil { // another error than the server's
+				from = l.skip(s, b, from, i, have)
+				l.write(&s.client.conn, s.instead)
+				s.instead = nil
 			}
 		}
 		if drop {
@@ -145,16 +164,34 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 		s.copyIn = false
 		f := wire.ParseError(body)
 		s.dying = f.Severity == "FATAL" || f.Severity == "PANIC"
-		if ours {
+		switch {
+		case ours:
 			s.refused = &f
-		}
-		if s.client != nil {
-			s.client.batch.discards = false
+		case s.client != nil:
+			l.failed(s, f)
 		}
 	case wire.ReadyForQuery:
 		return l.readied(s, body)
 	}
 	return true
+}
+
+// failed is an error of what the client sent. PostgreSQL skips what follows up to
+// the Sync, so what was noted of that is undone.
+func (l *loop) failed(s *server, f wire.Fields) {
+	c := s.client
+	c.batch.frees, c.batch.discards = false, false
+	if x, ok := s.due.next(); ok && x.due == forTwice {
+		s.instead = wire.AppendError(nil, twice(x.name))
+	}
+	if !s.due.failed(func(x owed) { l.void(s, x) }) && c.batch.open {
+		s.skipping = true
+	}
+	// A plan that no longer fits its statement, or a statement of ours that is not
+	// there: what this server has is not what we think.
+	if f.Code == "0A000" || f.Code == "26000" {
+		s.unsure = true
+	}
 }
 
 // readied is a ReadyForQuery: one more answer is complete.
@@ -170,9 +207,11 @@ func (l *loop) readied(s *server, body []byte) bool {
 		if s.status == wire.Idle {
 			c.pool.count.transaction.add(l.clock.Sub(c.began))
 			c.began = l.clock
-			if c.batch.discards && s.due.none() {
-				c.kept, s.extra, s.dirty = 0, l.sets.none, false
-			}
+			l.freed(c, s)
+		}
+		if s.unsure {
+			s.unsure = false
+			l.forgetAll(s)
 		}
 		return true
 	}
@@ -187,6 +226,20 @@ func (l *loop) readied(s *server, body []byte) bool {
 		l.agree(c, s)
 	}
 	return true
+}
+
+// freed does what a DISCARD ALL or DEALLOCATE ALL that has succeeded means for c.
+func (l *loop) freed(c *client, s *server) {
+	if !s.due.none() {
+		return
+	}
+	if c.batch.frees {
+		l.unnameAll(c)
+		c.kept &^= keepUnseen
+	}
+	if c.batch.discards {
+		c.kept, s.extra, s.dirty = 0, l.sets.none, false
+	}
 }
 
 // lost is a server that has ended or that makes no sense. Its client is told,
@@ -226,6 +279,7 @@ func (l *loop) drop(s *server) {
 		}
 	}
 	s.client = nil
+	l.forgetAll(s)
 	l.leave(&s.conn)
 	p.servers--
 	p.count.closed++

@@ -73,22 +73,21 @@ func (p *params) get(name string) (string, bool) {
 // prelude appends to out what s must be told before c can use it: nothing in the
 // ordinary case. It goes out in one write with c's first message, and its answers
 // are swallowed. DISCARD ALL comes first when s was left with state; c's settings
-// follow where s differs; last, an unnamed statement that is not c's own is closed
-// if c refers to one.
+// follow where s differs.
 func (l *loop) prelude(out []byte, c *client, s *server) []byte {
-	if s.dirty || s.extra != c.extra && s.extra != l.sets.none || c.wantClean && s.last != c.serial {
+	switch {
+	case s.dirty:
 		out = wire.AppendQuery(out, "DISCARD ALL")
 		s.due.precede()
 		s.dirty, s.extra, s.reported = false, l.sets.none, s.base
+	case c.wantClean && s.last != c.serial:
+		out = wire.AppendQuery(out, "DISCARD SEQUENCES")
+		s.due.precede()
 	}
 	if pairs := l.differences(c, s); len(pairs) > 0 {
 		out = wire.AppendSetConfig(out, pairs)
 		s.due.precede()
 		s.extra = c.extra
-	}
-	if c.wantNoUnnamed {
-		out = wire.AppendCloseUnnamed(out)
-		s.due.precede()
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 // counts only grow, also while the tenant has no servers. Owned by the loop.
 type counts struct {
 	queries           uint64
+	parses            uint64 // statements prepared again, on another server
 	bytesIn, bytesOut uint64 // from clients, from servers
 	opened, closed    uint64 // servers
 	// Of clients that had to wait for a server and have got one or given up, of
@@ -58,6 +59,7 @@ type PoolStats struct {
 	Servers, Idle, Dialing       int
 	PoolSize                     int
 	Queries                      uint64
+	Reparses                     uint64 // statements prepared again, on another server
 	BytesIn, BytesOut            uint64 // from clients, from servers
 	ServersOpened, ServersClosed uint64
 	// Of waits for a server that are over, of transactions, of dials that worked.
@@ -108,7 +110,7 @@ func (l *loop) stats(p *Pool) PoolStats {
 		Open: p.tenant.state == opened, Held: p.tenant.gate.held,
 		Clients: p.clients, Active: p.servers - len(p.idle), Waiting: p.waiting.n,
 		Servers: p.servers, Idle: len(p.idle), Dialing: p.dialing, PoolSize: t.PoolSize,
-		Queries: n.queries, BytesIn: n.bytesIn, BytesOut: n.bytesOut, ServersOpened: n.opened, ServersClosed: n.closed,
+		Queries: n.queries, Reparses: n.parses, BytesIn: n.bytesIn, BytesOut: n.bytesOut, ServersOpened: n.opened, ServersClosed: n.closed,
 		Wait: n.wait, Transaction: n.transaction, Dial: n.dial,
 		EvictedIdle: n.evictedIdle, EvictedTurn: n.evictedTurn, EvictedTTL: n.evictedTTL,
 		WaitingLongest: l.waitedLongest(p), LastUsed: p.tenant.LastUsed(),

@@ -1,5 +1,7 @@
 package wire
 
+import "strings"
+
 // Class says what a text may leave behind in its session. It is a set.
 type Class uint8
 
@@ -15,8 +17,8 @@ const (
 	Resets
 	// Sequences: the text reads lastval or currval, which belong to one session.
 	Sequences
-	// DiscardsAll: the text is DISCARD ALL and nothing else.
-	DiscardsAll
+	// Deallocates: DEALLOCATE or DISCARD ALL may have taken away prepared statements.
+	Deallocates
 )
 
 // Classify reads sql as far as is needed to tell its Class: words outside
@@ -38,6 +40,39 @@ func Classify(sql []byte, backslash bool) Class {
 	}
 }
 
+// Deallocated reads a text that is one DEALLOCATE or DISCARD ALL: discard says
+// that it is the latter, all that it frees every statement, and name, as it was
+// given to PREPARE or in the protocol, that it frees one. For any other text it
+// returns nothing.
+func Deallocated(sql []byte) (name string, all, discard bool) {
+	l := lexer{b: sql}
+	var words [4][]byte
+	n, quoted := 0, false
+	for ; n < len(words); n++ {
+		l.nth = 1
+		w, ok := l.word()
+		if !ok {
+			break
+		}
+		if n > 0 && l.nth == 0 {
+			return "", false, false // a second statement
+		}
+		words[n], quoted = w, l.at > 0 && sql[l.at-1] == '"'
+	}
+	verb, last := words[0], words[max(n-1, 0)]
+	switch {
+	case n == 2 && is(verb, "discard") && is(last, "all"):
+		return "", true, true
+	case !is(verb, "deallocate"), n != 2 && !(n == 3 && is(words[1], "prepare")):
+		return "", false, false
+	case !quoted && is(last, "all"):
+		return "", true, false
+	case quoted:
+		return string(last), false, false
+	}
+	return strings.ToLower(string(last)), false, false
+}
+
 // lexer walks one text. The zero verb means that the next word starts a
 // statement.
 type lexer struct {
@@ -48,7 +83,6 @@ type lexer struct {
 	verb      verb
 	nth       int    // words seen in this statement
 	before    []byte // the word before this one
-	texts     int    // statements with a word in them
 }
 
 type verb uint8
@@ -67,7 +101,6 @@ const (
 func (l *lexer) see(w []byte) {
 	l.nth++
 	if l.nth == 1 {
-		l.texts++
 		l.begin(w)
 	} else {
 		l.follow(w)
@@ -89,15 +122,14 @@ func (l *lexer) begin(w []byte) {
 	case is(w, "discard"):
 		l.verb = discard
 		l.class |= Resets
+	case is(w, "deallocate"):
+		l.class |= Deallocates
 	case is(w, "reset"):
 		l.class |= Resets
 	case is(w, "listen"), is(w, "do"), is(w, "call"):
 		l.class |= Sticks
 	case is(w, "load"):
 		l.class |= Sticks | Taints
-	}
-	if l.texts > 1 {
-		l.class &^= DiscardsAll
 	}
 }
 
@@ -116,8 +148,8 @@ func (l *lexer) follow(w []byte) {
 			l.class |= Sticks
 		}
 	case discard:
-		if l.texts == 1 && is(w, "all") {
-			l.class |= DiscardsAll
+		if is(w, "all") {
+			l.class |= Deallocates
 		}
 		l.verb = other
 	}

@@ -68,11 +68,12 @@ func TestClassifyTellsWhatATextMayLeaveBehind(t *testing.T) {
 		"select lastval()":                          wire.Sequences,
 		"select currval('s')":                       wire.Sequences,
 		"reset all":                                 wire.Resets,
+		"deallocate x":                              wire.Deallocates,
 		"discard plans":                             wire.Resets,
-		"DISCARD ALL":                               wire.Resets | wire.DiscardsAll,
-		"discard all;":                              wire.Resets | wire.DiscardsAll,
-		"discard all; set role x":                   wire.Resets | wire.Sticks,
-		"select 1; discard all":                     wire.Resets,
+		"DISCARD ALL":                               wire.Resets | wire.Deallocates,
+		"discard all;":                              wire.Resets | wire.Deallocates,
+		"discard all; set role x":                   wire.Resets | wire.Sticks | wire.Deallocates,
+		"select 1; discard all":                     wire.Resets | wire.Deallocates,
 		"create function f() returns int as 'select set_config' language sql": 0,
 	} {
 		require.Equal(t, want, wire.Classify([]byte(sql), false), sql)
@@ -87,9 +88,10 @@ func FuzzClassify(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sql []byte, backslash bool) {
 		whole := wire.Classify(sql, backslash)
-		// A statement before it, ended by a semicolon, takes nothing away but the claim to be all.
+		// A statement before it, ended by a semicolon, changes nothing.
 		after := wire.Classify(append([]byte("select 1;"), sql...), backslash)
-		require.Equal(t, whole&^wire.DiscardsAll, after)
+		require.Equal(t, whole, after)
+		wire.Deallocated(sql)
 	})
 }
 
@@ -99,5 +101,29 @@ func BenchmarkClassify(b *testing.B) {
 		if wire.Classify(sql, false) != 0 {
 			b.Fatal("a plain select has no class")
 		}
+	}
+}
+
+func TestDeallocatedTellsWhichStatementIsFreed(t *testing.T) {
+	type freed struct {
+		name         string
+		all, discard bool
+	}
+	for sql, want := range map[string]freed{
+		"deallocate PDO_1":           {name: "pdo_1"},
+		`DEALLOCATE "PDO_1";`:        {name: "PDO_1"},
+		"deallocate prepare x\x00":   {name: "x"},
+		"deallocate all":             {all: true},
+		"DEALLOCATE PREPARE ALL ;":   {all: true},
+		"discard all":                {all: true, discard: true},
+		"discard plans":              {},
+		"deallocate x; deallocate y": {},
+		"select 1":                   {},
+		"select 1; discard all":      {},
+		"discard all; select 1":      {},
+		"":                           {},
+	} {
+		name, all, discard := wire.Deallocated([]byte(sql))
+		require.Equal(t, want, freed{name, all, discard}, sql)
 	}
 }

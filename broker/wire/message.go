@@ -19,12 +19,13 @@ const (
 	Sync         = 'S'
 	Terminate    = 'X'
 
-	CommandComplete = 'C'
+	CloseComplete   = '3'
 	CopyBoth        = 'W'
 	CopyIn          = 'G'
 	Error           = 'E'
 	Notice          = 'N'
 	ParameterStatus = 'S'
+	ParseComplete   = '1'
 	ReadyForQuery   = 'Z'
 )
 
@@ -121,11 +122,6 @@ func AppendSetConfig(b []byte, pairs [][2]string) []byte {
 
 // AppendSync appends a Sync.
 func AppendSync(b []byte) []byte { return append(b, Sync, 0, 0, 0, 4) }
-
-// AppendCloseUnnamed appends a Close of the unnamed statement and its Sync.
-func AppendCloseUnnamed(b []byte) []byte {
-	return AppendSync(append(b, Close, 0, 0, 0, 6, 'S', 0))
-}
 
 func appendInt(b []byte, n int) []byte {
 	if n >= 10 {

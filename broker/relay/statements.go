@@ -1,0 +1,281 @@
+package relay
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// statement is a prepared statement of the protocol, interned: clients that
+// prepare the same text with the same parameter types under the same settings
+// share it, whatever they call it, and servers prepare it at most once.
+type statement struct {
+	key statementKey
+	id  uint64
+	// uses counts the clients' names for it and the servers that have it.
+	uses int
+}
+
+// statementKey is what makes two statements the same. The settings belong to it:
+// '01/02/2026' is parsed into two dates under two DateStyles.
+type statementKey struct {
+	body       string // of Parse, behind the name: text, NUL, types
+	own, extra *params
+}
+
+// unseen stands for a statement whose Parse was too long to be looked at. It
+// lives in one server under the client's own name, so the server is kept.
+var unseen = &statement{uses: 1}
+
+// prefix begins the names that statements have on servers, with the id and the
+// server's epoch behind it. A client's own names never reach a server, but for
+// those that nobody has prepared: PostgreSQL itself says so then.
+const prefix = "dermaga_"
+
+// nothing is a name that no statement has. Closing it is answered like any Close,
+// at the right place, and does nothing.
+const nothing = "dermaga"
+
+// maxUnnamed is the longest unnamed statement, in bytes, that a client remembers
+// after it has been bound.
+const maxUnnamed = 4 << 10
+
+func (s *server) nameOf(st *statement) string { return fmt.Sprintf("%s%d_%d", prefix, st.id, s.epoch) }
+
+// intern finds or makes the statement of a Parse's body for c.
+func (l *loop) intern(c *client, body []byte) *statement {
+	if st, ok := l.statements[statementKey{string(body), c.own, c.extra}]; ok {
+		return st
+	}
+	l.lastStatement++
+	st := &statement{key: statementKey{string(body), c.own, c.extra}, id: l.lastStatement}
+	l.statements[st.key] = st
+	return st
+}
+
+func (l *loop) use(st *statement) { st.uses++ }
+
+// disuse forgets a statement that no client names and no server has.
+func (l *loop) disuse(st *statement) {
+	if st.uses--; st.uses == 0 {
+		delete(l.statements, st.key)
+	}
+}
+
+// named is a Parse with a name: c has a new statement.
+func (l *loop) named(c *client, s *server, name string, body []byte) {
+	if c.names == nil {
+		c.names = map[string]*statement{}
+	}
+	if st, ok := c.names[name]; ok {
+		if st == unseen {
+			s.due.pushStatement(forParse, nil, "")
+			return // PostgreSQL knows it by the same name
+		}
+		l.ensure(s, st)
+		s.due.pushStatement(forTwice, nil, name)
+		l.instead(appendParse(l.insert, s.nameOf(st), body))
+		return
+	}
+	st := l.intern(c, body)
+	c.names[name] = st
+	l.use(st)
+	if _, has := s.has[st]; has {
+		s.touch(st)
+		s.due.pushStatement(forParsed, st, name)
+		l.instead(appendClose(l.insert, nothing))
+		return
+	}
+	l.room(s)
+	l.put(s, st)
+	s.due.pushStatement(forParse, st, name)
+	l.instead(appendParse(l.insert, s.nameOf(st), body))
+}
+
+// refer is a Bind or Describe of a named statement: msg says its name from at on.
+// Where the server lacks the statement it is prepared first.
+func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, total int) {
+	st := c.names[string(name)]
+	switch {
+	case st == unseen:
+		return
+	case st == nil && !strings.HasPrefix(string(name), prefix):
+		return // PostgreSQL knows of none either, or the client made it in SQL
+	case st == nil:
+		l.rename(msg, at, name, nothing, total)
+		return
+	}
+	l.ensure(s, st)
+	l.rename(msg, at, name, s.nameOf(st), total)
+}
+
+// closed is a Close of a named statement: the client's name is free again, and
+// servers keep what they have.
+func (l *loop) closed(c *client, s *server, name string) {
+	st := c.names[name]
+	if st == nil || st == unseen {
+		delete(c.names, name)
+		s.due.push(forClose)
+		return
+	}
+	delete(c.names, name)
+	s.due.pushStatement(forClose, st, name)
+	l.instead(appendClose(l.insert, nothing))
+	l.disuse(st)
+}
+
+// unnamed makes sure that the unnamed statement that c refers to is c's own: it
+// is prepared again from what c sent last, or closed, so that PostgreSQL answers
+// that there is none.
+func (l *loop) unnamed(c *client, s *server) {
+	if c.unnamed {
+		return
+	}
+	c.unnamed = true
+	if len(c.lastUnnamed) > 0 {
+		l.insert = appendParse(l.insert, "", c.lastUnnamed)
+	} else {
+		l.insert = appendClose(l.insert, "")
+	}
+	s.due.pushStatement(forOurs, nil, "")
+}
+
+// deallocate is SQL's DEALLOCATE of a name that c gave in the protocol, as PDO
+// sends it.
+func (l *loop) deallocate(c *client, s *server, name string) {
+	st := c.names[name]
+	if st == nil || st == unseen {
+		return
+	}
+	l.ensure(s, st)
+	l.instead(wire.AppendQuery(l.insert, `DEALLOCATE "`+s.nameOf(st)+`"`))
+	delete(c.names, name)
+	l.disuse(st)
+}
+
+// ensure prepares st on s, if s lacks it.
+func (l *loop) ensure(s *server, st *statement) {
+	if _, has := s.has[st]; has {
+		s.touch(st)
+		return
+	}
+	l.room(s)
+	l.put(s, st)
+	s.pool.count.parses++
+	l.insert = appendParse(l.insert, s.nameOf(st), []byte(st.key.body))
+	s.due.pushStatement(forOurs, st, "")
+}
+
+// put notes that s has st.
+func (l *loop) put(s *server, st *statement) {
+	if s.has == nil {
+		s.has = map[*statement]uint64{}
+	}
+	s.touch(st)
+	l.use(st)
+}
+
+// touch notes that s has used st just now.
+func (s *server) touch(st *statement) {
+	s.uses++
+	s.has[st] = s.uses
+}
+
+// room closes the statement that s has not used for the longest time, if s has as
+// many as it may.
+func (l *loop) room(s *server) {
+	if len(s.has) < l.cfg.MaxStatements {
+		return
+	}
+	var oldest *statement
+	for st, used := range s.has {
+		if oldest == nil || used < s.has[oldest] {
+			oldest = st
+		}
+	}
+	l.insert = appendClose(l.insert, s.nameOf(oldest))
+	s.due.pushStatement(forOurs, nil, "")
+	l.forget(s, oldest)
+}
+
+// forget notes that s lacks st.
+func (l *loop) forget(s *server, st *statement) {
+	if _, has := s.has[st]; has {
+		delete(s.has, st)
+		l.disuse(st)
+	}
+}
+
+// forgetAll is for a server of which it is not known what it has: it is prepared
+// anew, under other names.
+func (l *loop) forgetAll(s *server) {
+	for st := range s.has {
+		l.disuse(st)
+	}
+	clear(s.has)
+	s.epoch++
+}
+
+// void undoes what was noted of a message that PostgreSQL has refused or skipped.
+func (l *loop) void(s *server, x owed) {
+	c := s.client
+	switch x.due {
+	case forParse, forParsed:
+		if x.st == nil {
+			c.lastUnnamed, c.unnamed = c.lastUnnamed[:0], false
+			return
+		}
+		if x.due == forParse {
+			l.forget(s, x.st)
+		}
+		if c.names[x.name] == x.st {
+			delete(c.names, x.name)
+			l.disuse(x.st)
+		}
+	case forOurs:
+		if x.st != nil {
+			l.forget(s, x.st)
+		}
+	case forClose:
+		if _, taken := c.names[x.name]; x.st != nil && !taken {
+			c.names[x.name] = x.st
+			l.use(x.st)
+			l.statements[x.st.key] = x.st
+		}
+	}
+}
+
+// unnameAll forgets the names of a client.
+func (l *loop) unnameAll(c *client) {
+	for _, st := range c.names {
+		if st != unseen {
+			l.disuse(st)
+		}
+	}
+	c.names = nil
+}
+
+// instead has insert sent in the place of the message under way.
+func (l *loop) instead(insert []byte) { l.insert, l.replaced = insert, true }
+
+// rename has msg sent with another name at its place; msg may be only the
+// beginning of total bytes.
+func (l *loop) rename(msg []byte, at int, old []byte, name string, total int) {
+	out := append(l.insert, msg[0])
+	out = binary.BigEndian.AppendUint32(out, uint32(total-1-len(old)+len(name)))
+	out = append(out, msg[wire.HeaderLen:at]...)
+	out = append(out, name...)
+	l.instead(append(out, msg[at+len(old):]...))
+}
+
+func appendParse(b []byte, name string, body []byte) []byte {
+	b, at := wire.Begin(b, wire.Parse)
+	return wire.End(append(wire.String(b, name), body...), at)
+}
+
+func appendClose(b []byte, name string) []byte {
+	b, at := wire.Begin(b, wire.Close)
+	return wire.End(wire.String(append(b, 'S'), name), at)
+}
