@@ -305,10 +305,14 @@ func (m *remembered) concerns(ch Change) bool {
 	return true // a newer release announces what we do not know
 }
 
-// answer gives the entry with the verifiers that are valid now.
+// answer gives the entry with the verifiers that are valid now, and without a
+// login that is not.
 func (m *remembered) answer(now time.Time) Entry {
 	if m.entry.Login == nil {
 		return m.entry
+	}
+	if m.entry.Login.DisabledAt != nil || m.entry.Login.ExpiresAt != nil && !now.Before(*m.entry.Login.ExpiresAt) {
+		return Entry{Tenant: m.entry.Tenant}
 	}
 	e, l := m.entry, *m.entry.Login
 	l.Verifiers = make([]string, 0, len(m.verifiers))

@@ -3,8 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +14,8 @@ import (
 // A Change says that a row was changed. Entity is its table: tenants,
 // credentials, logins, login_verifiers, login_grants, servers or plans; or "*",
 // everything may have changed. EntityID is the id of the row, or of the tenant
-// (credentials) or login (verifiers, grants) that it belongs to.
+// (credentials) or login (verifiers, grants) that it belongs to. "mark" concerns
+// no row: somebody waits for it to be acknowledged (LastChange).
 type Change struct {
 	ID       int64
 	Entity   string
@@ -33,18 +32,6 @@ func (r *Registry) OnChange(f func(Change)) {
 }
 
 const (
-	// probeEvery is how often the channel is asked whether it still works; a half
-	// open one is noticed after this and probeTimeout.
-	probeEvery   = time.Second
-	probeTimeout = time.Second
-	// After a lost connection: first and longest pause.
-	firstPause = 50 * time.Millisecond
-	lastPause  = 2 * time.Second
-	// trimEvery is how often changes older than an hour are deleted.
-	trimEvery = 10 * time.Minute
-)
-
-const (
 	listenSQL = `LISTEN dermaga_changes`
 	// probeSQL returns every change of transactions from $1 on, and the oldest
 	// transaction that is still running: the next probe starts there. Commits come
@@ -56,173 +43,20 @@ FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
         EXISTS (SELECT FROM dermaga.changes WHERE id = $2) AS seen) s
 LEFT JOIN dermaga.changes c ON c.tx >= $1::text::xid8
 ORDER BY c.id`
-	newestSQL = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text, coalesce((SELECT max(id) FROM dermaga.changes), 0)`
-	trimSQL   = `
+	newestSQL      = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text, coalesce((SELECT max(id) FROM dermaga.changes), 0)`
+	trimChangesSQL = `
 DELETE FROM dermaga.changes
 WHERE at < now() - interval '1 hour' AND id < (SELECT max(id) FROM dermaga.changes)`
 )
-
-// A listener follows the channel of changes over one connection after another.
-// Owned by one goroutine.
-type listener struct {
-	r       *Registry
-	started bool
-	horizon uint64           // transactions before it have been seen in full
-	newest  int64            // change seen
-	seen    map[int64]uint64 // changes from horizon on → probe in which they were last met
-	probes  uint64
-	trimmed time.Time
-}
-
-// listen runs until ctx ends. The outcome of its first attempt goes to opened.
-func (r *Registry) listen(ctx context.Context, opened chan<- error) {
-	l := &listener{r: r, seen: map[int64]uint64{}, trimmed: time.Now()}
-	pause := firstPause
-	for {
-		err := l.follow(ctx, func() {
-			pause = firstPause
-			select {
-			case opened <- nil:
-			default: // only the first attempt is waited for
-			}
-		})
-		r.cache.listening.Store(false)
-		if ctx.Err() != nil {
-			return
-		}
-		if !l.started {
-			opened <- err
-			return
-		}
-		r.log.Warn("registry_channel_lost", "error", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause/2 + rand.N(pause)):
-		}
-		pause = min(2*pause, lastPause)
-	}
-}
-
-// follow opens a channel, catches up, and applies changes until the connection
-// fails or ctx ends.
-func (l *listener) follow(ctx context.Context, opened func()) error {
-	conn, err := l.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
-		defer cancel()
-		_ = conn.Close(ctx)
-	}()
-	if err := l.catchUp(ctx, conn); err != nil {
-		return err
-	}
-	if l.r.instance != nil {
-		if err := l.r.instance.beat(ctx, conn, l.newest); err != nil {
-			return err
-		}
-	}
-	l.r.cache.listening.Store(true)
-	l.r.log.Debug("registry_channel_open", "change", l.newest)
-	opened()
-	return l.watch(ctx, conn)
-}
-
-func (l *listener) connect(ctx context.Context) (*pgx.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	return pgx.ConnectConfig(ctx, l.r.pool.Config().ConnConfig)
-}
-
-// catchUp listens, and then reads what happened since the last channel broke: in
-// this order, nothing falls between the two.
-func (l *listener) catchUp(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	if _, err := conn.Exec(ctx, listenSQL); err != nil {
-		return err
-	}
-	if l.started {
-		return l.probe(ctx, conn, reconnected)
-	}
-	var horizon string
-	if err := conn.QueryRow(ctx, newestSQL).Scan(&horizon, &l.newest); err != nil {
-		return err
-	}
-	l.r.cache.seen.Store(l.newest)
-	h, err := strconv.ParseUint(horizon, 10, 64)
-	if err != nil {
-		return err
-	}
-	l.horizon = h
-	err = l.probe(ctx, conn, starting)
-	l.started = err == nil
-	return err
-}
 
 // An occasion is what a probe is for.
 type occasion uint8
 
 const (
-	running     occasion = iota // every second: what no notification told
+	running     occasion = iota // every round: what no notification told
 	reconnected                 // what happened while there was no channel
 	starting                    // nothing is remembered yet: what is there is old
 )
-
-// watch applies notifications as they come and probes the channel in between.
-func (l *listener) watch(ctx context.Context, conn *pgx.Conn) error {
-	next := time.Now().Add(probeEvery)
-	for {
-		n, err := waitUntil(ctx, conn, next)
-		switch {
-		case err != nil:
-			return err
-		case n != nil:
-			l.notified(n)
-			if time.Now().Before(next) {
-				continue
-			}
-		}
-		if err := l.tick(ctx, conn); err != nil {
-			return err
-		}
-		next = time.Now().Add(probeEvery)
-	}
-}
-
-// waitUntil returns the next notification, or nil when it is time.
-func waitUntil(ctx context.Context, conn *pgx.Conn, at time.Time) (*pgconn.Notification, error) {
-	waitCtx, cancel := context.WithDeadline(ctx, at)
-	defer cancel()
-	n, err := conn.WaitForNotification(waitCtx)
-	if err != nil && ctx.Err() == nil && waitCtx.Err() != nil && !conn.IsClosed() {
-		return nil, nil
-	}
-	return n, err
-}
-
-// tick is what happens every probeEvery.
-func (l *listener) tick(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	if err := l.probe(ctx, conn, running); err != nil {
-		return fmt.Errorf("probe: %w", err)
-	}
-	if l.r.instance != nil && l.probes%heartbeatProbes == 0 {
-		if err := l.r.instance.beat(ctx, conn, l.newest); err != nil {
-			return err
-		}
-	}
-	if time.Since(l.trimmed) > trimEvery {
-		l.trimmed = time.Now()
-		if _, err := conn.Exec(ctx, trimSQL); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // notified applies a notification.
 func (l *listener) notified(n *pgconn.Notification) {
@@ -276,15 +110,14 @@ func (l *listener) probe(ctx context.Context, conn *pgx.Conn, at occasion) error
 	if err != nil {
 		return err
 	}
-	lost := at == reconnected && (!all[0].Seen || horizon < l.horizon)
-	if lost {
-		l.everything()
+	if at == reconnected && (!all[0].Seen || horizon < l.horizon) {
+		return l.beginAgain(ctx, conn)
 	}
 	for _, x := range all {
 		if x.ID == nil {
 			continue // the row of an empty join
 		}
-		if lost || at == starting {
+		if at == starting {
 			l.remember(*x.ID)
 		} else {
 			l.apply(Change{ID: *x.ID, Entity: *x.Entity, EntityID: *x.EntityID})
@@ -304,7 +137,16 @@ func (l *listener) apply(ch Change) {
 	if l.remember(ch.ID) {
 		return
 	}
-	l.r.cache.drop(ch)
+	l.r.takeBack(ch.ID)
+	switch ch.Entity {
+	case markEntity:
+	case "servers":
+		l.r.shares.next = time.Time{} // a budget may have changed
+		l.r.bell.ring()
+		fallthrough
+	default:
+		l.r.cache.drop(ch)
+	}
 	l.tell(ch)
 }
 
@@ -317,7 +159,19 @@ func (l *listener) remember(id int64) bool {
 	return before
 }
 
+// beginAgain takes what is there as old, and everything as changed.
+func (l *listener) beginAgain(ctx context.Context, conn *pgx.Conn) error {
+	clear(l.seen) // another server may give their ids again
+	if err := l.begin(ctx, conn); err != nil {
+		return err
+	}
+	l.r.acked.Store(0)
+	l.everything()
+	return nil
+}
+
 func (l *listener) everything() {
+	l.r.takeBack(l.newest)
 	l.r.cache.doubt()
 	l.tell(Change{ID: l.newest, Entity: "*", EntityID: "*"})
 }

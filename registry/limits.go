@@ -1,6 +1,12 @@
 package registry
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
 
 // Limits are what SetLimits changes. Nil or "" leaves a value as it is; a pointer
 // to zero gives the tenant its plan's again.
@@ -12,6 +18,14 @@ type Limits struct {
 	PoolMode    *string // auto, session, transaction or statement
 }
 
+const (
+	lockTenantSQL = `SELECT FROM dermaga.tenants WHERE id = $1::text::uuid AND purged_at IS NULL FOR NO KEY UPDATE`
+	// setLimitsSQL keeps overrides that only a newer release knows.
+	setLimitsSQL = `
+UPDATE dermaga.tenants SET plan = $2, overrides = jsonb_strip_nulls(overrides || $3::jsonb)
+WHERE id = $1::text::uuid`
+)
+
 // SetPlan gives a tenant another plan. Its own limits stay. ErrInvalid: no such
 // plan.
 func (r *Registry) SetPlan(ctx context.Context, tenantID, plan string, act Act) (Tenant, error) {
@@ -19,7 +33,132 @@ func (r *Registry) SetPlan(ctx context.Context, tenantID, plan string, act Act) 
 }
 
 // SetLimits changes a tenant's plan and its own limits together. Nothing is
-// written, nor announced, if all is as it was.
+// written, nor announced, if all is as it was. Errors: ErrNotFound, ErrInvalid,
+// ErrConflict.
 func (r *Registry) SetLimits(ctx context.Context, tenantID string, l Limits, act Act) (Tenant, error) {
-	return Tenant{}, ErrUnavailable
+	var t Tenant
+	err := r.inTx(ctx, "set limits", func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, lockTenantSQL, tenantID).Scan(); err != nil {
+			return err
+		}
+		before, err := tenant(ctx, tx, tenantID, "")
+		if err != nil {
+			return err
+		}
+		if act.Version != 0 && act.Version != before.Version {
+			return conflict(before.Slug, before.Version, act.Version)
+		}
+		t = l.of(before)
+		changes := difference(before, t)
+		if len(changes) == 0 {
+			return nil
+		}
+		if err := checkLimits(ctx, tx, t); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, setLimitsSQL, tenantID, t.Plan, t.Overrides.patch()); err != nil {
+			return err
+		}
+		if t, err = tenant(ctx, tx, tenantID, ""); err != nil {
+			return err
+		}
+		message := strings.Join(changes, ", ")
+		if act.Message != "" {
+			message += ": " + act.Message
+		}
+		return record(ctx, tx, Activity{TenantID: tenantID, Actor: act.Actor, Action: "tenant.limits", Message: message})
+	})
+	return t, err
+}
+
+// of returns t with these limits.
+func (l Limits) of(t Tenant) Tenant {
+	t.Plan = firstOf(l.Plan, t.Plan)
+	for _, set := range []struct{ to, of *int }{
+		{l.PoolSize, &t.Overrides.PoolSize},
+		{l.MaxClients, &t.Overrides.MaxClients},
+		{l.MinPoolSize, &t.Overrides.MinPoolSize},
+	} {
+		if set.to != nil {
+			*set.of = *set.to
+		}
+	}
+	if l.PoolMode != nil {
+		t.Overrides.PoolMode = *l.PoolMode
+	}
+	return t
+}
+
+// difference names what changed, for the activities.
+func difference(before, after Tenant) (changes []string) {
+	for _, c := range []struct {
+		name     string
+		was, now any
+	}{
+		{"plan", before.Plan, after.Plan},
+		{"pool_size", before.Overrides.PoolSize, after.Overrides.PoolSize},
+		{"max_clients", before.Overrides.MaxClients, after.Overrides.MaxClients},
+		{"min_pool_size", before.Overrides.MinPoolSize, after.Overrides.MinPoolSize},
+		{"pool_mode", before.Overrides.PoolMode, after.Overrides.PoolMode},
+	} {
+		if c.was != c.now {
+			changes = append(changes, fmt.Sprintf("%s %s to %s", c.name, orPlans(c.was), orPlans(c.now)))
+		}
+	}
+	return changes
+}
+
+func orPlans(v any) string {
+	if v == 0 || v == "" {
+		return "the plan's"
+	}
+	return fmt.Sprint(v)
+}
+
+// checkLimits checks t's own limits by themselves and against its plan's.
+func checkLimits(ctx context.Context, db querier, t Tenant) error {
+	if err := t.Overrides.validate(); err != nil {
+		return err
+	}
+	plan, err := plans(ctx, db, t.Plan)
+	if err != nil {
+		return err
+	}
+	if len(plan) == 0 {
+		return fmt.Errorf("%w: there is no plan %q", ErrInvalid, t.Plan)
+	}
+	if size := firstOf(t.Overrides.PoolSize, plan[0].ServerConnections); t.Overrides.MinPoolSize > size {
+		return fmt.Errorf("%w: min_pool_size %d is more than the pool size %d", ErrInvalid, t.Overrides.MinPoolSize, size)
+	}
+	return nil
+}
+
+// validate checks each limit by itself.
+func (o Overrides) validate() error {
+	if o.PoolSize < 0 || o.MaxClients < 0 || o.MinPoolSize < 0 {
+		return fmt.Errorf("%w: pool size %d, clients %d and least pool size %d must not be negative",
+			ErrInvalid, o.PoolSize, o.MaxClients, o.MinPoolSize)
+	}
+	return checkPoolMode(o.PoolMode)
+}
+
+func checkPoolMode(mode string) error {
+	switch mode {
+	case "", "auto", "session", "transaction", "statement":
+		return nil
+	}
+	return fmt.Errorf("%w: pool mode %q is none of auto, session, transaction, statement", ErrInvalid, mode)
+}
+
+// patch is o as JSON merges it: what is not set is null, and then dropped.
+func (o Overrides) patch() map[string]any {
+	patch := map[string]any{"pool_size": nil, "max_clients": nil, "min_pool_size": nil, "pool_mode": nil}
+	for name, v := range map[string]any{
+		"pool_size": o.PoolSize, "max_clients": o.MaxClients, "min_pool_size": o.MinPoolSize, "pool_mode": o.PoolMode,
+	} {
+		if v != 0 && v != "" {
+			patch[name] = v
+		}
+	}
+	return patch
 }

@@ -104,7 +104,7 @@ func TestPutLoginAgainReplacesTheVerifier(t *testing.T) {
 	require.Equal(t, first.ID, second.ID)
 	require.Equal(t, registry.Login{
 		ID: first.ID, Name: "app", TenantID: tn.ID, Kind: registry.ReadOnly, Verifiers: []string{v2}, MaxClients: 5,
-		PoolMode: "session", Params: map[string]string{"TimeZone": "Asia/Jakarta"},
+		PoolMode: "session", Params: map[string]string{"TimeZone": "Asia/Jakarta"}, CreatedAt: first.CreatedAt,
 	}, second)
 	third := putLogin(t, r, registry.NewLogin{Name: "app", TenantID: tn.ID, Verifier: v3, Overlap: time.Hour})
 	require.Equal(t, []string{v3, v2}, third.Verifiers)

@@ -15,7 +15,7 @@ import (
 // An Entry answers the broker's question: who is this login at this slug, and
 // where does it go? Tenant and Route are shared by all who ask: read only.
 type Entry struct {
-	Login   *Login  // nil: neither a login of this tenant nor a service login
+	Login   *Login  // nil: neither a login of this tenant nor a service login, or disabled or expired
 	Tenant  *Tenant // nil: no such tenant, or purged
 	Granted bool    // a login of this tenant, or a service login with a grant
 	Route   *Route  // nil unless Granted and the tenant is not DELETED
@@ -85,12 +85,14 @@ SELECT t.id::text AS tenant_id, t.slug, t.name AS tenant_name, t.status::text AS
   t.suspended_reason, t.database, t.version, t.plan,
   coalesce((t.overrides->>'pool_size')::int, 0) AS pool_size,
   coalesce((t.overrides->>'max_clients')::int, 0) AS max_clients,
+  coalesce((t.overrides->>'min_pool_size')::int, 0) AS min_pool_size,
   t.overrides->>'pool_mode' AS pool_mode,
   t.created_at, t.updated_at, t.deleted_at,
-  p.server_connections, p.clients,
-  s.id AS server_id, s.name AS server_name, s.host, s.port, s.sslmode, s.ca_pem, s.state AS server_state,
+  p.server_connections, p.clients, p.weight,
+  s.id AS server_id, s.name AS server_name, s.host, s.port, s.sslmode, s.ca_pem, s.state AS server_state, s.connection_budget,
   l.id::text AS login_id, l.name AS login_name, l.tenant_id::text AS login_tenant_id, l.kind::text AS kind,
   l.pool_mode AS login_pool_mode, l.max_clients AS login_max_clients,
+  l.console, l.created_at AS login_created_at, l.expires_at, l.disabled_at,
   (SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(l.params)) AS params,
   (SELECT array_agg(v.verifier ORDER BY v.generation DESC)
    FROM dermaga.login_verifiers v WHERE v.login_id = l.id) AS verifiers,
@@ -113,10 +115,10 @@ type lookupRow struct {
 	SuspendedReason, Database          *string
 	Version                            *int64
 	Plan                               *string
-	PoolSize, MaxClients               int
+	PoolSize, MaxClients, MinPoolSize  int
 	PoolMode                           *string
 	CreatedAt, UpdatedAt, DeletedAt    *time.Time
-	ServerConnections, Clients         *int
+	ServerConnections, Clients, Weight *int
 
 	ServerID            *int64
 	ServerName, Host    *string
@@ -124,10 +126,15 @@ type lookupRow struct {
 	SSLMode             *string `db:"sslmode"`
 	CAPEM               *string `db:"ca_pem"`
 	ServerState         *string
+	ConnectionBudget    *int
 	LoginID, LoginName  *string
 	LoginTenantID, Kind *string
 	LoginPoolMode       *string
 	LoginMaxClients     *int
+	Console             *string
+	LoginCreatedAt      *time.Time
+	ExpiresAt           *time.Time
+	DisabledAt          *time.Time
 	Params              map[string]string
 	Verifiers           []string
 	ValidUntil          []*time.Time
@@ -165,6 +172,7 @@ func (row *lookupRow) loginParts() (*Login, []validity) {
 	l := &Login{
 		ID: *row.LoginID, Name: *row.LoginName, TenantID: deref(row.LoginTenantID), Service: row.LoginTenantID == nil,
 		Kind: RoleKind(*row.Kind), MaxClients: deref(row.LoginMaxClients), PoolMode: deref(row.LoginPoolMode), Params: row.Params,
+		Console: deref(row.Console), CreatedAt: *row.LoginCreatedAt, ExpiresAt: row.ExpiresAt, DisabledAt: row.DisabledAt,
 	}
 	all := make([]validity, len(row.Verifiers))
 	for i, v := range row.Verifiers {
@@ -177,7 +185,7 @@ func (row *lookupRow) tenant() *Tenant {
 	return &Tenant{
 		ID: *row.TenantID, Slug: *row.Slug, Name: *row.TenantName, Plan: *row.Plan, Status: Status(*row.Status),
 		StatusReason: deref(row.SuspendedReason), ServerID: *row.ServerID, Server: *row.ServerName, Database: *row.Database,
-		Overrides: Overrides{PoolSize: row.PoolSize, MaxClients: row.MaxClients, PoolMode: deref(row.PoolMode)},
+		Overrides: Overrides{PoolSize: row.PoolSize, MaxClients: row.MaxClients, MinPoolSize: row.MinPoolSize, PoolMode: deref(row.PoolMode)},
 		Version:   *row.Version, CreatedAt: *row.CreatedAt, UpdatedAt: *row.UpdatedAt, DeletedAt: row.DeletedAt,
 	}
 }
@@ -188,11 +196,12 @@ func (r *Registry) route(row *lookupRow, e Entry) *Route {
 		TenantID: t.ID, Slug: t.Slug, Status: t.Status, StatusReason: t.StatusReason, Version: t.Version,
 		Server: Server{
 			ID: *row.ServerID, Name: *row.ServerName, Host: *row.Host, Port: *row.Port,
-			SSLMode: *row.SSLMode, CAPEM: deref(row.CAPEM), State: *row.ServerState,
+			SSLMode: *row.SSLMode, CAPEM: deref(row.CAPEM), State: *row.ServerState, ConnectionBudget: *row.ConnectionBudget,
 		},
 		Database: t.Database, Kind: e.Login.Kind, Plan: t.Plan,
-		PoolSize: firstOf(t.Overrides.PoolSize, *row.ServerConnections), MaxClients: firstOf(t.Overrides.MaxClients, *row.Clients),
-		PoolMode: firstOf(e.Login.PoolMode, t.Overrides.PoolMode),
+		PoolSize: firstOf(t.Overrides.PoolSize, *row.ServerConnections), MinPoolSize: t.Overrides.MinPoolSize, Weight: *row.Weight,
+		MaxClients: firstOf(t.Overrides.MaxClients, *row.Clients),
+		PoolMode:   firstOf(e.Login.PoolMode, t.Overrides.PoolMode),
 	}
 	if row.Role == nil {
 		out.CredentialErr = fmt.Errorf("%s credential of tenant %s: %w", out.Kind, t.Slug, ErrNotFound)

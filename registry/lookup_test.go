@@ -14,7 +14,7 @@ func TestLookupOfATenantsLogin(t *testing.T) {
 	t.Parallel()
 	r := fresh(t)
 	tn, err := r.CreateTenant(t.Context(), registry.NewTenant{
-		Slug: "a", Plan: "BUSINESS", Overrides: registry.Overrides{MaxClients: 7, PoolMode: "session"},
+		Slug: "a", Plan: "BUSINESS", Overrides: registry.Overrides{MaxClients: 7, MinPoolSize: 2, PoolMode: "session"},
 	})
 	require.NoError(t, err)
 	role := registry.RoleNames(tn.ID).App
@@ -34,7 +34,7 @@ func TestLookupOfATenantsLogin(t *testing.T) {
 	require.Equal(t, &registry.Route{
 		TenantID: tn.ID, Slug: "a", Status: registry.Active, Version: want.Version, Server: server,
 		Database: "nusa_journal_a", Role: role, Kind: registry.App, Generation: 1, Password: "pw",
-		PoolSize: 25, MaxClients: 7, PoolMode: "session", Plan: "BUSINESS",
+		PoolSize: 25, MinPoolSize: 2, MaxClients: 7, Weight: 4, PoolMode: "session", Plan: "BUSINESS",
 	}, e.Route)
 
 	putLogin(t, r, registry.NewLogin{Name: "app", TenantID: tn.ID, PoolMode: "transaction"})

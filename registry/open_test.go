@@ -88,7 +88,7 @@ func TestServerIsPutOnceAndBroughtUpToDate(t *testing.T) {
 	r := fresh(t)
 	s, err := r.ServerByName(t.Context(), "main")
 	require.NoError(t, err)
-	require.Equal(t, registry.Server{ID: s.ID, Name: "main", Host: "db1.example", Port: 5432, SSLMode: "prefer", State: "active"}, s)
+	require.Equal(t, registry.Server{ID: s.ID, Name: "main", Host: "db1.example", Port: 5432, SSLMode: "prefer", State: "active", ConnectionBudget: 90}, s)
 	role, password, err := r.ServerCredential(t.Context(), s.ID)
 	require.NoError(t, err)
 	require.Equal(t, "dermaga_admin", role)

@@ -28,20 +28,20 @@ const plansSQL = `
 SELECT name, server_connections, clients,
   coalesce(extract(epoch FROM statement_timeout) * 1000, 0)::bigint,
   coalesce(extract(epoch FROM idle_in_tx_timeout) * 1000, 0)::bigint,
-  coalesce(temp_file_bytes, 0), coalesce(work_mem_bytes, 0), coalesce(storage_bytes, 0), 1
+  coalesce(temp_file_bytes, 0), coalesce(work_mem_bytes, 0), coalesce(storage_bytes, 0), weight
 FROM dermaga.plans
 WHERE $1::text IS NULL OR name = $1
 ORDER BY server_connections, name`
 
 // Plans returns all plans, the smallest first.
 func (r *Registry) Plans(ctx context.Context) ([]Plan, error) {
-	found, err := r.plans(ctx, "")
+	found, err := plans(ctx, r.pool, "")
 	return found, explain("list plans", err)
 }
 
 // PlanByName returns a plan, or ErrNotFound.
 func (r *Registry) PlanByName(ctx context.Context, name string) (Plan, error) {
-	found, err := r.plans(ctx, name)
+	found, err := plans(ctx, r.pool, name)
 	if err == nil && (name == "" || len(found) == 0) {
 		err = pgx.ErrNoRows
 	}
@@ -51,8 +51,8 @@ func (r *Registry) PlanByName(ctx context.Context, name string) (Plan, error) {
 	return found[0], nil
 }
 
-func (r *Registry) plans(ctx context.Context, name string) ([]Plan, error) {
-	rows, err := r.pool.Query(ctx, plansSQL, nullable(name))
+func plans(ctx context.Context, db querier, name string) ([]Plan, error) {
+	rows, err := db.Query(ctx, plansSQL, nullable(name))
 	if err != nil {
 		return nil, err
 	}

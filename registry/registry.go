@@ -18,7 +18,7 @@ import (
 
 // schemaVersion is the oldest schema this release works with: the newest file in
 // migrations/registry, held by a test. Newer ones only add.
-const schemaVersion = 6
+const schemaVersion = 10
 
 // Config says where the registry is and how long to remember its answers.
 type Config struct {
@@ -83,11 +83,14 @@ type Registry struct {
 	log   *slog.Logger
 	cache *cache
 
-	acked    atomic.Int64       // newest change acknowledged
-	instance *instance          // nil: nobody needs to know of us
-	end      context.CancelFunc // ends the listener
-	listener sync.WaitGroup
-	closing  sync.Once
+	presence   presence     // of this process among the others
+	shares     shares       // of the servers' connections
+	acked      atomic.Int64 // newest change acknowledged
+	bell       bell         // wakes the listener
+	life       context.Context
+	end        context.CancelFunc // of life
+	background sync.WaitGroup     // the listener, and what it starts
+	closing    sync.Once
 
 	observers struct {
 		sync.Mutex
@@ -116,13 +119,10 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	r.cache = newCache(cfg, r.ask)
-	if cfg.PeerAddress != "" {
-		r.instance = &instance{address: cfg.PeerAddress}
-	}
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	r.end = end
+	r.presence.broker, r.presence.address = cfg.Broker, cfg.PeerAddress
+	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	opened := make(chan error, 1)
-	r.listener.Go(func() { r.listen(life, opened) })
+	r.background.Go(func() { r.listen(r.life, opened) })
 	select {
 	case err = <-opened: // if nil, nothing that happens from here on is missed
 	case <-ctx.Done():
@@ -147,11 +147,9 @@ func (r *Registry) check(ctx context.Context) error {
 func (r *Registry) Close() {
 	r.closing.Do(func() {
 		r.end()
-		r.listener.Wait()
+		r.background.Wait()
 		r.cache.close()
-		if r.instance != nil {
-			r.instance.leave(context.Background(), r.pool)
-		}
+		r.presence.leave(context.Background(), r.pool)
 		r.pool.Close()
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -40,10 +41,27 @@ type TenantState struct {
 	Version  int64
 }
 
+const tenantStatesSQL = `
+SELECT id::text, slug, status::text, coalesce(suspended_reason, ''), version
+FROM dermaga.tenants
+WHERE purged_at IS NULL AND id = ANY ($1::text[]::uuid[])`
+
 // TenantStates asks for many tenants at once, past the cache. Ids that are not
 // in the answer belong to no tenant, or to a purged one.
 func (r *Registry) TenantStates(ctx context.Context, ids []string) (map[string]TenantState, error) {
-	return nil, ErrUnavailable
+	rows, err := r.pool.Query(ctx, tenantStatesSQL, ids)
+	if err != nil {
+		return nil, explain("states of tenants", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[TenantState])
+	if err != nil {
+		return nil, explain("states of tenants", err)
+	}
+	states := make(map[string]TenantState, len(found))
+	for _, s := range found {
+		states[s.ID] = s
+	}
+	return states, nil
 }
 
 const (
@@ -53,44 +71,82 @@ const (
 UPDATE dermaga.tenants t
 SET status = x.to_status,
   suspended_reason = CASE x.to_status WHEN 'SUSPENDED' THEN $3 END,
-  deleted_at = CASE x.to_status WHEN 'DELETED' THEN now() END
+  deleted_at = CASE x.to_status WHEN 'DELETED' THEN now() END,
+  purge_after = CASE x.to_status WHEN 'DELETED' THEN now() + $6::bigint * interval '1 microsecond' END
 FROM dermaga.status_transitions x
 WHERE t.id = $1::text::uuid AND t.purged_at IS NULL AND $4::bigint IN (0, t.version)
+  AND $5::text IN ('', t.status::text)
+  AND (t.status <> 'DELETED' OR coalesce(t.purge_after, t.deleted_at + interval '7 days') > now())
   AND x.from_status = t.status AND x.to_status = $2::text::dermaga.tenant_status
 RETURNING x.from_status::text`
-	whyNotSQL = `SELECT slug, status::text, version FROM dermaga.tenants WHERE id = $1::text::uuid`
+	whyNotSQL = `
+SELECT slug, status::text, version,
+  status = 'DELETED' AND coalesce(purge_after, deleted_at + interval '7 days') <= now()
+FROM dermaga.tenants WHERE id = $1::text::uuid`
 )
+
+// A transition is a change of status that somebody asks for.
+type transition struct {
+	tenant   string        // id
+	from, to Status        // from "": whatever the table allows
+	grace    time.Duration // of a deletion
+}
 
 // SetStatus moves a tenant to another status and writes the activity and the
 // notification in the same transaction. A change that the transitions do not
 // allow, also one to the status it already has, is ErrTransition.
 func (r *Registry) SetStatus(ctx context.Context, tenantID string, to Status, act Act) error {
-	return r.inTx(ctx, "set status", func(tx pgx.Tx) error {
+	_, err := r.move(ctx, transition{tenant: tenantID, to: to, grace: DefaultGrace}, act)
+	return err
+}
+
+func (r *Registry) move(ctx context.Context, m transition, act Act) (Tenant, error) {
+	var t Tenant
+	err := r.inTx(ctx, "set status", func(tx pgx.Tx) error {
 		var from string
-		err := tx.QueryRow(ctx, setStatusSQL, tenantID, string(to), nullable(act.Message), act.Version).Scan(&from)
+		err := tx.QueryRow(ctx, setStatusSQL, m.tenant, string(m.to), nullable(act.Message), act.Version,
+			string(m.from), m.grace.Microseconds()).Scan(&from)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return whyNot(ctx, tx, tenantID, to, act)
+			return whyNot(ctx, tx, m, act)
 		}
 		if err != nil {
 			return err
 		}
-		message := from + " to " + string(to)
+		if t, err = tenant(ctx, tx, m.tenant, ""); err != nil {
+			return err
+		}
+		message := from + " to " + string(m.to)
+		if m.to == Deleted {
+			message += fmt.Sprintf(", can be restored for %v", m.grace)
+		}
 		if act.Message != "" {
 			message += ": " + act.Message
 		}
-		return record(ctx, tx, Activity{TenantID: tenantID, Actor: act.Actor, Action: "tenant.status", Message: message})
+		return record(ctx, tx, Activity{TenantID: m.tenant, Actor: act.Actor, Action: "tenant.status", Message: message})
 	})
+	return t, err
 }
 
 // whyNot finds the reason for which no row was updated.
-func whyNot(ctx context.Context, tx pgx.Tx, tenantID string, to Status, act Act) error {
+func whyNot(ctx context.Context, tx pgx.Tx, m transition, act Act) error {
 	var slug, status string
 	var version int64
-	if err := tx.QueryRow(ctx, whyNotSQL, tenantID).Scan(&slug, &status, &version); err != nil {
+	var late bool
+	if err := tx.QueryRow(ctx, whyNotSQL, m.tenant).Scan(&slug, &status, &version, &late); err != nil {
 		return err
 	}
 	if act.Version != 0 && act.Version != version {
-		return fmt.Errorf("%w: tenant %s is at version %d, not %d", ErrConflict, slug, version, act.Version)
+		return conflict(slug, version, act.Version)
 	}
-	return fmt.Errorf("%w: tenant %s cannot go from %s to %s", ErrTransition, slug, status, to)
+	if late && m.to == Suspended {
+		return fmt.Errorf("%w: the grace period of tenant %s is over", ErrTransition, slug)
+	}
+	if m.from != "" && string(m.from) != status {
+		return fmt.Errorf("%w: tenant %s is %s, not %s", ErrTransition, slug, status, m.from)
+	}
+	return fmt.Errorf("%w: tenant %s cannot go from %s to %s", ErrTransition, slug, status, m.to)
+}
+
+func conflict(slug string, has, wanted int64) error {
+	return fmt.Errorf("%w: tenant %s is at version %d, not %d", ErrConflict, slug, has, wanted)
 }

@@ -68,19 +68,22 @@ type tenantRow struct {
 	ServerID                     int64
 	Server, Database             string
 	PoolSize, MaxClients         int
+	MinPoolSize                  int
 	PoolMode                     *string
 	SchemaVersion, Version       int64
 	CreatedAt, UpdatedAt         time.Time
-	DeletedAt                    *time.Time
+	DeletedAt, PurgeAfter        *time.Time
 }
 
-// tenantsSQL takes id, slug, status, plan, server, after and limit; NULL: any.
+// tenantsSQL takes id, slug, status, plan, server, after, limit and text; NULL:
+// any.
 const tenantsSQL = `
 SELECT t.id::text, t.slug, t.name, t.plan, t.status::text, t.suspended_reason, t.server_id, s.name, t.database,
-  coalesce((t.overrides->>'pool_size')::int, 0), coalesce((t.overrides->>'max_clients')::int, 0), t.overrides->>'pool_mode',
+  coalesce((t.overrides->>'pool_size')::int, 0), coalesce((t.overrides->>'max_clients')::int, 0),
+  coalesce((t.overrides->>'min_pool_size')::int, 0), t.overrides->>'pool_mode',
   (SELECT coalesce(max(m.version), 0) FROM dermaga.tenant_migrations m
    WHERE m.tenant_id = t.id AND m.set_name = 'journal' AND m.state = 'applied'),
-  t.version, t.created_at, t.updated_at, t.deleted_at
+  t.version, t.created_at, t.updated_at, t.deleted_at, t.purge_after
 FROM dermaga.tenants t
 JOIN dermaga.servers s ON s.id = t.server_id
 WHERE t.purged_at IS NULL
@@ -91,6 +94,7 @@ WHERE t.purged_at IS NULL
   AND ($4::text IS NULL OR t.plan = $4)
   AND ($5::text IS NULL OR s.name = $5)
   AND ($6::text IS NULL OR t.slug > $6 COLLATE "C")
+  AND ($8::text IS NULL OR strpos(lower(t.slug || ' ' || t.name), lower($8)) > 0)
 ORDER BY t.slug COLLATE "C"
 LIMIT $7`
 
@@ -105,7 +109,7 @@ func tenants(ctx context.Context, db querier, id, slug string, f Filter) ([]Tena
 		limit = &f.Limit
 	}
 	rows, err := db.Query(ctx, tenantsSQL, nullable(id), nullable(slug),
-		nullable(string(f.Status)), nullable(f.Plan), nullable(f.Server), nullable(f.After), limit)
+		nullable(string(f.Status)), nullable(f.Plan), nullable(f.Server), nullable(f.After), limit, nullable(f.Text))
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +118,9 @@ func tenants(ctx context.Context, db querier, id, slug string, f Filter) ([]Tena
 		return Tenant{
 			ID: x.ID, Slug: x.Slug, Name: x.Name, Plan: x.Plan, Status: Status(x.Status), StatusReason: deref(x.Reason),
 			ServerID: x.ServerID, Server: x.Server, Database: x.Database,
-			Overrides:     Overrides{PoolSize: x.PoolSize, MaxClients: x.MaxClients, PoolMode: deref(x.PoolMode)},
+			Overrides:     Overrides{PoolSize: x.PoolSize, MaxClients: x.MaxClients, MinPoolSize: x.MinPoolSize, PoolMode: deref(x.PoolMode)},
 			SchemaVersion: x.SchemaVersion, Version: x.Version,
-			CreatedAt: x.CreatedAt, UpdatedAt: x.UpdatedAt, DeletedAt: x.DeletedAt,
+			CreatedAt: x.CreatedAt, UpdatedAt: x.UpdatedAt, DeletedAt: x.DeletedAt, PurgeAfter: x.PurgeAfter,
 		}, err
 	})
 }
@@ -158,8 +162,15 @@ func (r *Registry) TenantByID(ctx context.Context, id string) (Tenant, error) {
 }
 
 const (
-	// placeSQL takes a server's name or ''. Two that are created at once may both
-	// take the last place: max_tenants is for planning, not a lock.
+	// lockPlacesSQL makes those who create tenants on servers with a limit take
+	// turns, so that of two the second counts the first one's. Servers without one
+	// need no turns. What placeSQL reads must be read after it.
+	lockPlacesSQL = `
+SELECT FROM dermaga.servers
+WHERE state = 'active' AND max_tenants IS NOT NULL AND $1 IN ('', name)
+ORDER BY id
+FOR NO KEY UPDATE`
+	// placeSQL takes a server's name or ''.
 	placeSQL = `
 SELECT s.id
 FROM dermaga.servers s
@@ -188,6 +199,9 @@ func (r *Registry) CreateTenant(ctx context.Context, n NewTenant) (Tenant, error
 	}
 	var t Tenant
 	err := r.inTx(ctx, fmt.Sprintf("create tenant %q", n.Slug), func(tx pgx.Tx) error {
+		if err := checkLimits(ctx, tx, Tenant{Plan: n.Plan, Overrides: n.Overrides}); err != nil {
+			return err
+		}
 		server, err := place(ctx, tx, n.Server)
 		if err != nil {
 			return err
@@ -217,18 +231,14 @@ func (n NewTenant) validate(database string) error {
 	if len(database) > maxIdentifier {
 		return fmt.Errorf("%w: database name %q has %d bytes, PostgreSQL allows %d: shorten the prefix", ErrInvalid, database, len(database), maxIdentifier)
 	}
-	if n.Overrides.PoolSize < 0 || n.Overrides.MaxClients < 0 {
-		return fmt.Errorf("%w: pool size %d and clients %d must not be negative", ErrInvalid, n.Overrides.PoolSize, n.Overrides.MaxClients)
-	}
-	switch n.Overrides.PoolMode {
-	case "", "auto", "session", "transaction", "statement":
-		return nil
-	}
-	return fmt.Errorf("%w: pool mode %q is none of auto, session, transaction, statement", ErrInvalid, n.Overrides.PoolMode)
+	return n.Overrides.validate()
 }
 
 // place chooses the server of a new tenant.
 func place(ctx context.Context, tx pgx.Tx, name string) (int64, error) {
+	if _, err := tx.Exec(ctx, lockPlacesSQL, name); err != nil {
+		return 0, err
+	}
 	var id int64
 	err := tx.QueryRow(ctx, placeSQL, name).Scan(&id)
 	if !errors.Is(err, pgx.ErrNoRows) {

@@ -54,7 +54,7 @@ func TestTenantThatCannotBe(t *testing.T) {
 		{"slug", registry.NewTenant{Slug: "PT"}, registry.ErrInvalid, `slug "PT" has the character 'P'`},
 		{"reserved", registry.NewTenant{Slug: "metrics"}, registry.ErrInvalid, "reserved"},
 		{"duplicate", registry.NewTenant{Slug: "taken"}, registry.ErrSlugTaken, `"taken"`},
-		{"plan", registry.NewTenant{Slug: "a", Plan: "GOLD"}, registry.ErrInvalid, "tenants_plan"},
+		{"plan", registry.NewTenant{Slug: "a", Plan: "GOLD"}, registry.ErrInvalid, `no plan "GOLD"`},
 		{"server", registry.NewTenant{Slug: "a", Server: "nowhere"}, registry.ErrNotFound, `server "nowhere"`},
 		{"prefix", registry.NewTenant{Slug: "a", Prefix: "x; drop"}, registry.ErrInvalid, "database prefix"},
 		{"length", registry.NewTenant{Slug: strings.Repeat("a", 49), Prefix: "nusa_journal_x_"}, registry.ErrInvalid, "64 bytes"},

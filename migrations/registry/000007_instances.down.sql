@@ -1,0 +1,5 @@
+DROP FUNCTION dermaga.raise_lease(uuid, bigint, int);
+DROP FUNCTION dermaga.join_instance(uuid, text, boolean, bigint, int);
+DROP FUNCTION dermaga.heard(timestamptz);
+DROP TABLE dermaga.server_leases;
+ALTER TABLE dermaga.instances DROP broker, DROP cancel_prefix, DROP draining;
