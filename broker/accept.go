@@ -11,10 +11,6 @@ import (
 	"time"
 )
 
-// keepAlive notices a peer that is gone without a word within two minutes, on
-// either side of the broker.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
-
 // acceptPause is how long accepting rests after an error: mostly there are no
 // descriptors left, and others have to be closed first.
 const acceptPause = 100 * time.Millisecond
@@ -27,7 +23,7 @@ const farewell = time.Second
 // ctx ends, and then returns its cause. It closes ln. Several listeners may be
 // served at once.
 func (b *Broker) Serve(ctx context.Context, ln net.Listener) error {
-	if !b.enter() {
+	if !b.enter(&b.running) {
 		_ = ln.Close()
 		return ErrStopped
 	}
@@ -76,7 +72,7 @@ func (b *Broker) rest(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	b.log.Error("accept_error", "error", err)
+	b.log.Error(eventAccept, keyError, err)
 	t := time.NewTimer(acceptPause)
 	defer t.Stop()
 	select {
@@ -88,21 +84,26 @@ func (b *Broker) rest(ctx context.Context, err error) {
 // receive is the life of one connection until the relay has it, or it is closed.
 // Until it is known who it is, it holds a place among the half-open ones.
 func (b *Broker) receive(ctx context.Context, conn *net.TCPConn) {
-	b.counters.accepted.Add(1)
+	number := b.counters.accepted.Add(1)
+	crowded := b.counters.connections.Add(1) > int64(b.cfg.MaxClients)
 	b.counters.halfOpen.Add(1)
 	known := sync.OnceFunc(func() {
 		b.counters.halfOpen.Add(-1)
 		<-b.places
 	})
 	defer known()
-	_ = conn.SetKeepAliveConfig(keepAlive) // TCP_NODELAY is Go's default
+	tend(conn, b.cfg.TCPUserTimeout)
 	_ = conn.SetDeadline(time.Now().Add(b.cfg.HandshakeTimeout))
-	l := &line{Conn: conn, socket: conn}
+	l := &line{
+		Conn: conn, socket: conn, id: fmt.Sprintf("%s-%d", b.prefix, number), crowded: crowded, began: time.Now(),
+		ended: sync.OnceFunc(func() { b.counters.connections.Add(-1) }),
+	}
 	l.uninterrupted = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	h, err := b.ceremony(ctx, l, known)
 	if err != nil {
 		l.uninterrupted()
 		b.refuse(ctx, l, h, err)
+		l.ended()
 	}
 }
 
@@ -113,11 +114,14 @@ func (b *Broker) ceremony(ctx context.Context, l *line, known func()) (h hello, 
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-			b.log.Error("ceremony_panic", "remote", l.remote(), "error", err)
+			b.log.Error(eventPanic, keyConn, l.id, keyRemote, l.remote(), keyError, err)
 		}
 	}()
 	if h, err = b.greet(l); err != nil {
 		return h, err
+	}
+	if l.crowded { // known only now, since a cancel request is always welcome
+		return h, errClients(b.cfg.MaxClients)
 	}
 	id, err := b.authenticate(ctx, h)
 	if err != nil {
@@ -138,7 +142,7 @@ func (b *Broker) ceremony(ctx context.Context, l *line, known func()) (h hello, 
 func (b *Broker) refuse(ctx context.Context, l *line, h hello, err error) {
 	var over handedOver
 	if errors.As(err, &over) {
-		b.log.Error("hand_over_error", "remote", h.remote, "user", h.user, "database", h.database, "error", err)
+		b.log.Error(eventHandOver, keyConn, l.id, keyRemote, l.remote(), keyUser, h.user, keyDatabase, h.database, keyError, err)
 		return
 	}
 	defer l.Close()
@@ -152,14 +156,14 @@ func (b *Broker) refuse(ctx context.Context, l *line, h hello, err error) {
 	if told == nil {
 		// A peer that only looked whether somebody listens is no news.
 		if !errors.Is(err, io.EOF) {
-			b.log.Info("client_dropped", "remote", l.remote(), "user", h.user, "database", h.database, "error", err)
+			b.log.Info(eventDropped, keyConn, l.id, keyRemote, l.remote(), keyUser, h.user, keyDatabase, h.database, keyError, err)
 		}
 		b.counters.dropped.Add(1)
 		return
 	}
-	b.counters.refuse(told.code)
-	b.log.Info("client_refused", "remote", l.remote(), "user", h.user, "database", h.database, "sqlstate", told.code, "error", err)
+	b.counters.refused.count(told.code)
+	b.log.Info(eventRefused, keyConn, l.id, keyRemote, l.remote(), keyUser, h.user, keyDatabase, h.database, keySQLState, told.code, keyError, err)
 	_ = l.SetDeadline(time.Now().Add(farewell))
-	l.say(told.response())
+	l.say(told.at(l.id).response())
 	_ = l.flush()
 }

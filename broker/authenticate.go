@@ -63,7 +63,7 @@ func (b *Broker) authenticate(ctx context.Context, h hello) (identity, error) {
 func (b *Broker) lookup(ctx context.Context, database, user string) (registry.Entry, error) {
 	entry, err := b.reg.Lookup(ctx, database, user)
 	if errors.Is(err, registry.ErrUnavailable) {
-		b.log.Error("registry_unavailable", "error", err)
+		b.log.Error(eventRegistry, keyError, err)
 		return registry.Entry{}, errRegistryDown
 	}
 	return entry, err
@@ -83,7 +83,7 @@ func (b *Broker) credentials(entry registry.Entry, h hello) (c scram.StoredCrede
 		if err == nil {
 			return c, true
 		}
-		b.log.Error("verifier_unreadable", "login", login.Name, "error", err)
+		b.log.Error(eventVerifier, keyConn, h.line.id, keyUser, login.Name, keyError, err)
 	}
 	return mockVerifier(b.mockSecret, h.database, h.user), false
 }

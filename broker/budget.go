@@ -9,7 +9,8 @@ import (
 // budget is what one PostgreSQL server's connections are spent on. Guarded by
 // limits.mu.
 type budget struct {
-	limit   int // 0: none
+	total   int // of all instances together; 0: no limit
+	limit   int // of this one, where there is a limit
 	used    int // granted and not closed
 	have    map[*relay.Pool]int
 	waiting []claim // oldest first
@@ -26,7 +27,7 @@ type claim struct {
 func (p *limits) Open(pool *relay.Pool) {
 	p.mu.Lock()
 	b := p.budget(pool.Target())
-	if b.limit == 0 || b.used < b.limit {
+	if b.room() {
 		b.grant(pool)
 		p.mu.Unlock()
 		pool.Granted()
@@ -54,7 +55,7 @@ func (p *limits) Close(pool *relay.Pool) {
 func (p *limits) serve(b *budget) {
 	for {
 		p.mu.Lock()
-		if len(b.waiting) == 0 || b.limit != 0 && b.used >= b.limit {
+		if len(b.waiting) == 0 || !b.room() {
 			p.press()
 			p.mu.Unlock()
 			return
@@ -75,12 +76,18 @@ func (p *limits) budget(t *relay.Target) *budget {
 		b = &budget{have: map[*relay.Pool]int{}}
 		p.budgets[t.Server] = b
 	}
-	b.limit = t.Budget
-	if share, ok := p.shares[t.Server]; ok && t.Budget != 0 {
-		b.limit = max(share, 1)
+	b.total, b.limit = t.Budget, t.Budget
+	if p.divided {
+		b.limit = p.shares[t.Server]
 	}
 	return b
 }
+
+// room reports whether one more connection may be opened.
+func (b *budget) room() bool { return b.total == 0 || b.used < b.limit }
+
+// over reports whether there are more connections than there may be by now.
+func (b *budget) over() bool { return b.total != 0 && b.used > b.limit }
 
 func (b *budget) grant(pool *relay.Pool) {
 	b.used++
@@ -107,6 +114,9 @@ func (b *budget) next() (best int) {
 // more than whoever waits would have with it; or just as much, but had it for a
 // slice already while the other has waited for one.
 func (b *budget) mustYield(pool *relay.Pool, age, slice time.Duration) bool {
+	if b.over() {
+		return true
+	}
 	if len(b.waiting) == 0 {
 		return false
 	}
@@ -118,11 +128,11 @@ func (b *budget) mustYield(pool *relay.Pool, age, slice time.Duration) bool {
 	return mine > theirs || age >= slice && time.Since(c.since) >= slice && b.load(c.pool, 0) < mine
 }
 
-// shed has an idle connection closed for those who wait: first one of the pool
-// that has the most for its weight.
+// shed has an idle connection closed for those who wait, or because there are too
+// many: first one of the pool that has the most for its weight.
 func (p *limits) shed(b *budget) {
 	p.mu.Lock()
-	if b.asking || len(b.waiting) == 0 {
+	if b.asking || len(b.waiting) == 0 && !b.over() {
 		p.mu.Unlock()
 		return
 	}
@@ -140,7 +150,7 @@ func (p *limits) shedNext(b *budget, tried map[*relay.Pool]bool) {
 			most = pool
 		}
 	}
-	if most == nil || len(b.waiting) == 0 {
+	if most == nil || len(b.waiting) == 0 && !b.over() {
 		b.asking = false
 		p.mu.Unlock()
 		return
@@ -159,17 +169,27 @@ func (p *limits) shedNext(b *budget, tried map[*relay.Pool]bool) {
 	})
 }
 
+// divide says that this instance shares servers' connections with others: it has
+// none but what share gives it.
+func (p *limits) divide() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.divided = true
+}
+
 // share sets this instance's part of a server's connections. A smaller one takes
-// effect as connections close.
+// effect as connections close: idle ones at once, the others at the end of their
+// transactions.
 func (p *limits) share(server string, connections int) {
 	p.mu.Lock()
 	p.shares[server] = connections
 	b := p.budgets[server]
-	if b != nil && b.limit != 0 {
-		b.limit = max(connections, 1)
+	if b != nil {
+		b.limit = connections
 	}
 	p.mu.Unlock()
 	if b != nil {
 		p.serve(b)
+		p.shed(b)
 	}
 }

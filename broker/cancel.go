@@ -38,9 +38,17 @@ type owner struct {
 
 func newKeyring() *keyring { return &keyring{owners: map[uint32]*owner{}} }
 
+// A key's process id has 31 bits, since drivers keep it in a signed integer. The
+// upper ten are the instance's prefix, so that another one knows where to pass a
+// request on to; without a prefix they are random like the rest.
+const ownBits = 21
+
+// prefixOf is the instance that issued a key, if it had a prefix then.
+func prefixOf(pid uint32) int { return int(pid >> ownBits) }
+
 // issue makes a key for a client that speaks v. The key cancels nothing until
 // own says whose it is, and is dropped with drop.
-func (k *keyring) issue(v wire.Version) relay.BackendKey {
+func (k *keyring) issue(v wire.Version, prefix int) relay.BackendKey {
 	length := shortSecret
 	if v >= wire.Version32 {
 		length = longSecret
@@ -50,11 +58,13 @@ func (k *keyring) issue(v wire.Version) relay.BackendKey {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
-		// Random, so that the number of clients cannot be read from it, and
-		// positive, since drivers keep it in a signed integer.
+		// Random, so that the number of clients cannot be read from it.
 		var b [4]byte
 		_, _ = rand.Read(b[:])
 		pid := binary.BigEndian.Uint32(b[:]) & 0x7fffffff
+		if prefix > 0 {
+			pid = pid&(1<<ownBits-1) | uint32(prefix)<<ownBits
+		}
 		if _, taken := k.owners[pid]; taken || pid == 0 {
 			continue
 		}
@@ -78,19 +88,20 @@ func (k *keyring) drop(pid uint32) {
 	delete(k.owners, pid)
 }
 
-// cancel passes on a cancel request. One that fits nobody is dropped without a
-// word, as PostgreSQL does.
-func (k *keyring) cancel(pid uint32, secret []byte) {
+// cancel passes a request on to the client whose key it shows, and reports
+// whether there is one.
+func (k *keyring) cancel(pid uint32, secret []byte) (known bool) {
 	k.mu.Lock()
 	o, ok := k.owners[pid]
 	var h *relay.Handle
 	if ok && subtle.ConstantTimeCompare(o.secret, secret) == 1 {
-		h = o.handle
+		known, h = true, o.handle
 	}
 	k.mu.Unlock()
 	if h != nil {
 		h.Cancel()
 	}
+	return known
 }
 
 // cancelServer asks a server to cancel what key's session runs, and returns when

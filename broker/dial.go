@@ -25,6 +25,7 @@ import (
 // A dialer opens connections to servers. Safe for concurrent use.
 type dialer struct {
 	timeout   time.Duration // for all of a dial, from the first packet to ReadyForQuery
+	untaken   time.Duration // see Config.TCPUserTimeout
 	computing gate
 	keys      *keyCache
 }
@@ -64,10 +65,11 @@ func (d *dialer) attempt(ctx context.Context, s registry.Server, e encryption, t
 	if filepath.IsAbs(s.Host) { // a folder with a Unix-domain socket, as libpq has it
 		network, address, e = "unix", filepath.Join(s.Host, ".s.PGSQL."+strconv.Itoa(s.Port)), plain
 	}
-	conn, err := (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext(ctx, network, address)
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return false, withCause(ctx, err)
 	}
+	tend(conn, d.untaken)
 	uninterrupted := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	l, encrypted, err := d.encrypt(conn, s, e)
 	if err == nil {

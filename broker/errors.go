@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/nusajournal/dermaga/broker/relay"
 	"github.com/nusajournal/dermaga/broker/wire"
 )
 
@@ -19,6 +18,7 @@ type clientError struct {
 	code, msg    string
 	detail, hint string
 	cause        error // for the log: the client is not told
+	passing      bool  // what it tells of is over by itself, so that others may wait
 }
 
 func (e *clientError) Error() string {
@@ -33,6 +33,20 @@ func (e *clientError) Error() string {
 }
 
 func (e *clientError) Unwrap() error { return e.cause }
+
+// Temporary tells the relay whether waiting for another try makes sense.
+func (e *clientError) Temporary() bool { return e.passing }
+
+// at is e with the connection's id, where the client is sent to the operator: he
+// finds it in the log.
+func (e *clientError) at(conn string) *clientError {
+	if e.cause == nil {
+		return e
+	}
+	named := *e
+	named.detail = strings.TrimSpace(e.detail + "\nThis is connection " + conn + " in the broker's log.")
+	return &named
+}
 
 // Fields is e as the relay passes it on. All errors of a ceremony end it, so
 // all are FATAL.
@@ -232,6 +246,16 @@ func errLoginClients(login string, limit int) *clientError {
 	}
 }
 
+// errClients is for the connection that is one too many.
+func errClients(limit int) *clientError {
+	return &clientError{
+		code:   pgerrcode.TooManyConnections,
+		msg:    "the broker has all the clients that it may have",
+		detail: fmt.Sprintf("max_client_conn is %d.", limit),
+		hint:   "close clients that are not used, or raise the broker's max_client_conn",
+	}
+}
+
 var errShuttingDown = &clientError{
 	code: pgerrcode.AdminShutdown,
 	msg:  "the broker is shutting down",
@@ -261,54 +285,26 @@ func errServer(slug string, err error) *clientError {
 		hint:  "try again in a moment; the operator finds the cause in the broker's log",
 		cause: err,
 	}
+	e.passing = passes(err)
 	var refused *serverError
 	if errors.As(err, &refused) {
 		e.detail = "The server said: " + refused.Message
-		if refused.Code == pgerrcode.TooManyConnections || refused.Code == pgerrcode.CannotConnectNow {
+		if ownCode(refused.Code) {
 			e.code = refused.Code
+		}
+		if refused.Code == pgerrcode.InvalidCatalogName {
+			e.hint = "its database is not there any more: the operator restores it, or deletes the tenant"
 		}
 	}
 	return e
 }
 
-// explain words the relay's reasons to end a client.
-func explain(r relay.Refusal, t *relay.Target) wire.Fields { return refusal(r, t).Fields() }
-
-func refusal(r relay.Refusal, t *relay.Target) *clientError {
-	switch r {
-	case relay.QueryWait:
-		return &clientError{
-			code:   pgerrcode.TooManyConnections,
-			msg:    fmt.Sprintf("no server connection of tenant %q became free in time", t.Slug),
-			detail: fmt.Sprintf("All server connections of the pool (pool_size = %d) were in use for query_wait_timeout.", t.PoolSize),
-			hint:   "shorten transactions, or raise the tenant's pool_size or query_wait_timeout",
-		}
-	case relay.NoPlace:
-		return &clientError{
-			code:   pgerrcode.TooManyConnections,
-			msg:    "too many tenants are open at once",
-			detail: "All MAX_CONNECTIONS tenant pools were in use for query_wait_timeout.",
-			hint:   "raise MAX_CONNECTIONS, or try again when other tenants are idle",
-		}
-	case relay.ServerLost:
-		return &clientError{
-			code:   pgerrcode.ConnectionFailure,
-			msg:    "server closed the connection unexpectedly",
-			detail: "What had not committed is rolled back; the broker repeats nothing.",
-			hint:   "connect again",
-		}
-	case relay.ShuttingDown:
-		return errShuttingDown
-	case relay.HeldTooLong:
-		return errMigrating(t.Slug)
-	case relay.Malformed:
-		return &clientError{code: pgerrcode.ProtocolViolation, msg: "invalid message format"}
-	case relay.NoStatement:
-		return &clientError{
-			code: pgerrcode.InvalidSQLStatementName,
-			msg:  "unnamed prepared statement does not exist",
-			hint: "Parse it in the same batch of messages as Bind, or use a named statement",
-		}
+// ownCode reports whether a server's SQLSTATE may be a client's too. Of class 28
+// it would say that the client's own password is wrong; one that is no SQLSTATE
+// says nothing.
+func ownCode(code string) bool {
+	if len(code) != 5 || strings.HasPrefix(code, "28") || strings.HasPrefix(code, "00") {
+		return false
 	}
-	return errServer(t.Slug, nil) // relay.DialFailed
+	return strings.Trim(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }

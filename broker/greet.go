@@ -53,7 +53,7 @@ func (b *Broker) greet(l *line) (hello, error) {
 		switch code := wire.Code(body); {
 		case code == wire.CancelRequestCode:
 			if pid, secret, ok := wire.ParseCancel(body); ok {
-				b.keys.cancel(pid, secret)
+				b.cancel(l, pid, secret)
 			}
 			return hello{}, errNoHello
 		case code == wire.GSSENCRequestCode && !askedGSS:

@@ -29,7 +29,8 @@ type limits struct {
 	evicting int                // answers of Evict that are still to come
 	leaving  int                // tenants told to leave that are still there
 	budgets  map[string]*budget // by PostgreSQL server
-	shares   map[string]int     // this instance's part of a server's connections; absent: all
+	divided  bool               // servers' connections are shared with other instances
+	shares   map[string]int     // … and this is our part of each
 	forced   uint64             // turns taken from busy tenants
 }
 
@@ -108,7 +109,7 @@ func (p *limits) Pressed() *atomic.Bool { return &p.pressed }
 func (p *limits) press() {
 	pressed := len(p.waiting) > 0
 	for _, b := range p.budgets {
-		pressed = pressed || len(b.waiting) > 0
+		pressed = pressed || len(b.waiting) > 0 || b.over()
 	}
 	p.pressed.Store(pressed)
 }
@@ -123,7 +124,7 @@ func (p *limits) Retry() {
 	}
 	var short []*budget
 	for _, b := range p.budgets {
-		if len(b.waiting) > 0 {
+		if len(b.waiting) > 0 || b.over() {
 			short = append(short, b)
 		}
 	}

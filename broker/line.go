@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 )
 
 // A line is a connection during its ceremony, at either side. It reads exactly
@@ -15,6 +16,10 @@ import (
 type line struct {
 	net.Conn              // the socket, or TLS over it
 	socket   *net.TCPConn // of a client
+	id       string       // of a client's connection, for logs and for who reads them
+	began    time.Time
+	crowded  bool   // it is one more than max_client_conn
+	ended    func() // uncounts it; safe to call more than once
 	out      []byte
 	err      error // of the first message that could not be encoded
 

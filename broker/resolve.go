@@ -23,22 +23,37 @@ type passage struct {
 // waited for, within limits; what a tenant's status forbids is said openly,
 // since id has proven who it is.
 func (b *Broker) resolve(ctx context.Context, id identity) (passage, error) {
-	route, err := b.route(ctx, id)
-	if err != nil {
-		return passage{}, err
-	}
-	leave, err := b.census.admit(route, id.login)
-	if err != nil {
-		return passage{}, err
-	}
-	p := passage{identity: id, route: route, leave: leave, mode: modes[b.cfg.PoolMode]}
-	for _, mode := range []string{route.PoolMode, id.mode} {
-		if m, ok := modes[mode]; ok {
-			p.mode = m
+	for {
+		route, err := b.route(ctx, id)
+		if err != nil {
+			return passage{}, err
 		}
+		leave, err := b.census.admit(route, id.login)
+		if err != nil {
+			return passage{}, err
+		}
+		// What changes from here on, the watcher sees to, for it knows of this
+		// client now. What changed before is looked for once more.
+		entry, err := b.lookup(ctx, id.database, id.user)
+		if err != nil || !entry.Granted || entry.Route == nil || entry.Route.Version != route.Version {
+			leave()
+			if err != nil {
+				return passage{}, err
+			}
+			continue
+		}
+		p := passage{identity: id, route: route, leave: leave, mode: modes[b.cfg.PoolMode]}
+		for _, mode := range []string{route.PoolMode, id.mode} {
+			if m, ok := modes[mode]; ok {
+				p.mode = m
+			}
+		}
+		return p, nil
 	}
-	return p, nil
 }
+
+// guest is the pair that p's client belongs to.
+func (p passage) guest() pair { return pair{p.route.TenantID, p.login.ID} }
 
 // modes are the pool modes by name. Until auto has its own way of telling what
 // a statement leaves behind, it is transaction pooling.
@@ -46,6 +61,14 @@ var modes = map[string]relay.Mode{
 	"session":     relay.Session,
 	"transaction": relay.Transaction,
 	"auto":        relay.Transaction,
+}
+
+// modeName names a mode in logs.
+func modeName(m relay.Mode) string {
+	if m == relay.Session {
+		return "session"
+	}
+	return "transaction"
 }
 
 // route returns id's route when its tenant serves clients. While the tenant is
@@ -67,21 +90,36 @@ func (b *Broker) route(ctx context.Context, id identity) (*registry.Route, error
 		}
 		var limit time.Duration
 		var late *clientError
-		switch route.Status {
+		status, reason := route.Status, route.StatusReason
+		if g, ok := b.watch.barrier(route.TenantID); ok && status == registry.Active {
+			// The watcher knows better than an old answer of the cache; or this is
+			// news that it is about to act on, within a second.
+			status, reason = g.Status, g.Reason
+			if g.Version < route.Version {
+				limit, late = watchPatience, errMigrating(route.Slug)
+			}
+		}
+		switch status {
 		case registry.Active:
 			if route.CredentialErr != nil {
-				b.log.Error("credential_unusable", "tenant", route.Slug, "role", string(route.Kind), "error", route.CredentialErr)
+				b.log.Error(eventCredential, keyConn, id.line.id, keyTenant, route.Slug, keyRole, string(route.Kind), keyError, route.CredentialErr)
 				return nil, errServer(route.Slug, route.CredentialErr)
 			}
 			return route, nil
 		case registry.Suspended:
-			return nil, errSuspended(route.Slug, route.StatusReason)
+			if limit == 0 {
+				return nil, errSuspended(route.Slug, reason)
+			}
+		case registry.Deleted:
+			if limit == 0 {
+				return nil, errNoTenant(id.database)
+			}
 		case registry.Provisioning:
 			limit, late = b.cfg.ProvisionWait, errProvisioning(route.Slug)
 		case registry.Migrating:
 			limit, late = b.cfg.MigrationWait, errMigrating(route.Slug)
 		default:
-			return nil, fmt.Errorf("tenant %s has an unknown status %q", route.Slug, route.Status)
+			return nil, fmt.Errorf("tenant %s has an unknown status %q", route.Slug, status)
 		}
 		left := time.NewTimer(limit - time.Since(began))
 		select {
@@ -95,6 +133,10 @@ func (b *Broker) route(ctx context.Context, id identity) (*registry.Route, error
 		}
 	}
 }
+
+// watchPatience bounds the wait for the watcher to act on what the cache already
+// says: it looks once a second at the latest.
+const watchPatience = 5 * time.Second
 
 // changes wakes everybody who waits for the registry to change. Safe for
 // concurrent use.
@@ -120,43 +162,5 @@ func (c *changes) announce() {
 	if c.ch != nil {
 		close(c.ch)
 		c.ch = nil
-	}
-}
-
-// A census counts clients, from their admission to their end. Safe for
-// concurrent use.
-type census struct {
-	mu      sync.Mutex
-	tenants map[string]int // by tenant id
-	logins  map[string]int // by login id
-}
-
-func newCensus() *census {
-	return &census{tenants: map[string]int{}, logins: map[string]int{}}
-}
-
-// admit counts a client in, unless its tenant or login has all it may have.
-func (c *census) admit(route *registry.Route, login *registry.Login) (leave func(), err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if limit := route.MaxClients; limit > 0 && c.tenants[route.TenantID] >= limit {
-		return nil, errTenantClients(route.Slug, route.Plan, limit)
-	}
-	if limit := login.MaxClients; limit > 0 && c.logins[login.ID] >= limit {
-		return nil, errLoginClients(login.Name, limit)
-	}
-	c.tenants[route.TenantID]++
-	c.logins[login.ID]++
-	return sync.OnceFunc(func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		uncount(c.tenants, route.TenantID)
-		uncount(c.logins, login.ID)
-	}), nil
-}
-
-func uncount(counts map[string]int, key string) {
-	if counts[key]--; counts[key] == 0 {
-		delete(counts, key)
 	}
 }

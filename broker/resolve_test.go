@@ -128,7 +128,7 @@ func TestNobodyIsCountedAfterEverybodyHasGone(t *testing.T) {
 	w := townOfTwo(t)
 	w.settle("dead", scripted(t, func(*fakepg.Conn) {}))
 	w.alter("two", "two", withStatus(registry.Suspended, ""))
-	b, address := serveBroker(t, w)
+	b, address := serveBroker(t, w, func(c *broker.Config) { c.QueryWaitTimeout = time.Second })
 	var clients sync.WaitGroup
 	for range 20 {
 		for slug, password := range map[string]string{"one": "right", "two": "right", "dead": "right", "none": "x"} {

@@ -53,6 +53,8 @@ type town struct {
 	down    bool
 	asked   [][2]string
 	changed []func(registry.Change)
+	changes int64 // announced
+	acked   int64
 }
 
 func newTown() *town {
@@ -95,13 +97,53 @@ func (w *town) alter(slug, login string, f func(*registry.Entry)) {
 		e.Login = &l
 	}
 	f(&e)
+	if e.Tenant != nil && e.Route != nil {
+		e.Route.Version++
+		tenant := *e.Tenant
+		tenant.Status, tenant.StatusReason, tenant.Version = e.Route.Status, e.Route.StatusReason, e.Route.Version
+		e.Tenant = &tenant
+	}
 	w.entries[[2]string{slug, login}] = e
 	listeners := w.changed
+	w.changes++
+	change := registry.Change{ID: w.changes, Entity: "tenants", EntityID: "id-" + slug}
 	w.mu.Unlock()
 	for _, f := range listeners {
-		f(registry.Change{Entity: "tenants"})
+		f(change)
 	}
 }
+
+func (w *town) TenantStates(_ context.Context, ids []string) (map[string]registry.TenantState, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down {
+		return nil, registry.ErrUnavailable
+	}
+	out := map[string]registry.TenantState{}
+	for _, id := range ids {
+		for _, e := range w.entries {
+			if t := e.Tenant; t != nil && t.ID == id {
+				out[id] = registry.TenantState{ID: id, Slug: t.Slug, Status: t.Status, Reason: t.StatusReason, Version: t.Version}
+			}
+		}
+	}
+	return out, nil
+}
+
+func (w *town) Acknowledge(change int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acked = max(w.acked, change)
+}
+
+// A town has one broker, which shares nothing.
+
+func (w *town) Stats() registry.Stats                                           { return registry.Stats{} }
+func (w *town) Self() (registry.Instance, bool)                                 { return registry.Instance{}, false }
+func (w *town) Instances(context.Context) ([]registry.Instance, error)          { return nil, nil }
+func (w *town) SetDraining(context.Context, bool) error                         { return nil }
+func (w *town) SetPeerAddress(context.Context, string) error                    { return nil }
+func (w *town) Shares(context.Context, func(int64) int, func(int64, int)) error { return nil }
 
 // lookups is how often the registry was asked.
 func (w *town) lookups() int {

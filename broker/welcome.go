@@ -3,11 +3,13 @@ package broker
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/nusajournal/dermaga/broker/poll"
 	"github.com/nusajournal/dermaga/broker/relay"
 	"github.com/nusajournal/dermaga/broker/wire"
 	"github.com/nusajournal/dermaga/registry"
@@ -24,7 +26,7 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 		}
 	}()
 	target := b.target(p.route)
-	greeting, err := b.greeting(ctx, target)
+	greeting, err := b.greeting(ctx, p.route, target)
 	if err != nil {
 		return err
 	}
@@ -33,13 +35,16 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 	if err != nil {
 		return err
 	}
-	key := b.keys.issue(p.version)
+	if why := b.census.barred(p.guest()); why != nil {
+		return why // while we waited for the greeting
+	}
+	l := p.line
+	key := b.keys.issue(p.version, b.cancelPrefix())
 	leave = func() {
 		b.keys.drop(key.PID)
 		p.leave()
 	}
 
-	l := p.line
 	l.say(&pgproto3.AuthenticationOk{})
 	for _, param := range params {
 		l.say(&pgproto3.ParameterStatus{Name: param.Name, Value: param.Value})
@@ -49,24 +54,40 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 	if err := l.finish(b.cfg.HandshakeTimeout); err != nil {
 		return err
 	}
+	_, encrypted := l.Conn.(*poll.TLS)
 	handle, err := b.relay.Add(relay.Client{
-		Conn: l.Conn, Target: target, Mode: p.mode, Login: p.login.Name,
-		Told: params, Own: reportedOf(settings, params), Set: unreported(settings, params), Ended: leave,
+		Conn: l.Conn, Target: target, Mode: p.mode, Login: p.guest().tag(),
+		Told: params, Own: reportedOf(settings, params), Set: unreported(settings, params), Ended: func() {
+			leave()
+			l.ended()
+		},
 	})
 	if err != nil {
 		return handedOver{err}
 	}
 	b.keys.own(key.PID, handle)
+	if why := b.census.barred(p.guest()); why != nil { // just now, and not seen by the one who barred
+		b.endLogin(p.guest(), why, func() {})
+	}
+	b.log.Debug(eventLogin, keyConn, l.id, keyRemote, p.remote, keyTenant, p.route.Slug, keyUser, p.user,
+		keyMode, modeName(p.mode), keyTLS, encrypted, keyTook, time.Since(l.began))
 	return nil
 }
 
 // greeting is what a server of target greets with. Where none is remembered a
 // server has to be opened. A dial has a time-out of its own, so what takes longer
-// than a query may wait is the wait for a place among the open tenants.
-func (b *Broker) greeting(ctx context.Context, target *relay.Target) ([]relay.Param, error) {
+// than a query may wait is the wait for a server that does not come back, or for
+// a place among the open tenants.
+func (b *Broker) greeting(ctx context.Context, route *registry.Route, target *relay.Target) ([]relay.Param, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.QueryWaitTimeout, refusal(relay.NoPlace, target))
 	defer cancel()
-	return b.relay.Greeting(ctx, target)
+	params, err := b.relay.Greeting(ctx, target)
+	if ctx.Err() != nil && err != nil {
+		if failed := b.upstreams.last(target.Key); failed != nil {
+			return nil, errServer(route.Slug, failed)
+		}
+	}
+	return params, err
 }
 
 // finish sends the last of the ceremony and frees the connection of its
@@ -131,22 +152,24 @@ func has(params []relay.Param, name string) bool {
 
 // target is what the relay needs to know of a route.
 func (b *Broker) target(r *registry.Route) *relay.Target {
+	key := fmt.Sprintf("%s/%s/%d/%d/%s", r.TenantID, r.Role, r.Generation, r.Server.ID, r.Database)
 	return &relay.Target{
-		Key:    fmt.Sprintf("%s/%s/%d/%d/%s", r.TenantID, r.Role, r.Generation, r.Server.ID, r.Database),
+		Key:    key,
 		Tenant: r.TenantID,
 		// A database and a role may have settings of their own, so no two tenants
 		// share a greeting.
-		Greeting: fmt.Sprintf("%d/%s/%s", r.Server.ID, r.Database, r.Role),
-		Slug:     r.Slug,
-		Database: r.Database,
-		Role:     r.Role,
-		PoolSize: max(r.PoolSize, 1),
+		Greeting:    fmt.Sprintf("%d/%s/%s", r.Server.ID, r.Database, r.Role),
+		Slug:        r.Slug,
+		Database:    r.Database,
+		Role:        r.Role,
+		PoolSize:    max(r.PoolSize, 1),
+		MinPoolSize: min(r.MinPoolSize, max(r.PoolSize, 1)),
+		Server:      strconv.FormatInt(r.Server.ID, 10),
+		Budget:      r.Server.ConnectionBudget,
+		Weight:      max(r.Weight, 1),
+		QueueLength: b.cfg.QueueLength,
 		Dial: func(ctx context.Context) (*relay.Server, error) {
-			server, err := b.dialer.dial(ctx, r)
-			if err != nil {
-				return nil, errServer(r.Slug, err)
-			}
-			return server, nil
+			return b.open(ctx, key, r)
 		},
 		Cancel: func(ctx context.Context, key relay.BackendKey) error {
 			return b.dialer.cancelServer(ctx, r.Server, key)
