@@ -56,12 +56,10 @@ func (p *Pool) pick(c *client) *server {
 	return s
 }
 
-// pair gives s to c. Where s has settings of another client that no one can see,
-// or was left with other state, it will be told to DISCARD ALL first: then it has
-// no prepared statements either.
+// pair gives s to c. Where it was left with state it will be told to DISCARD ALL
+// first: then it has no prepared statements either.
 func (l *loop) pair(c *client, s *server) {
 	c.server, s.client = s, c
-	s.dirty = s.dirty || s.extra != c.extra && s.extra != l.sets.none
 	if s.dirty {
 		l.forgetAll(s)
 	}

@@ -29,10 +29,14 @@ type client struct {
 
 	names       map[string]*statement // its prepared statements; nil: none yet
 	lastUnnamed []byte                // body of its last Parse without a name
+	lastEffect  effect                // … and what that does
+	touched     []string              // unreported settings that may have changed since the last ask
+	resetAll    bool                  // … by a RESET ALL
 
-	told  *params // what it knows of the reported parameters
-	own   *params // … those that it chose; the others are the server's
-	extra *params // settings of its startup packet that are not reported
+	told  *params                      // what it knows of the reported parameters
+	own   *params                      // … those that it chose; the others are the server's
+	extra *params                      // settings that are not reported: of its startup packet, and carried since
+	begin struct{ own, extra *params } // as they were at first: what DISCARD ALL goes back to
 	batch batch
 	kept  keep
 	// leaving: it said Terminate or sent its last byte; answers are still due.
@@ -59,6 +63,7 @@ func (l *loop) add(t *Tenant, in Client, s socket) poll.Token {
 	c := &client{pool: l.pool(t, in.Target), mode: in.Mode, ended: in.Ended, login: in.Login}
 	c.asClient = c
 	c.told, c.own, c.extra = l.sets.of(in.Told), l.sets.of(in.Own), l.sets.of(in.Set)
+	c.begin.own, c.begin.extra = c.own, c.extra
 	if err := l.join(&c.conn, s); err != nil {
 		l.log.Error("client", "err", err)
 		c.ended()

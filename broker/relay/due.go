@@ -10,6 +10,7 @@ const (
 	forQuery   due = iota // to a Query or FunctionCall of the client
 	forSync               // to a Sync of the client
 	forPrelude            // to a message of our own: nobody sees it
+	forAsk                // likewise, and its row is for us
 
 	// These are a ParseComplete or CloseComplete each.
 	forParse  // to a Parse of the client
@@ -22,7 +23,7 @@ const (
 )
 
 // ends reports whether the answer ends with a ReadyForQuery.
-func (d due) ends() bool { return d <= forPrelude }
+func (d due) ends() bool { return d <= forAsk }
 
 // owed is one entry of dues; st and name are those of a prepared statement.
 type owed struct {
@@ -50,8 +51,13 @@ func (d *dues) precede() { d.list = slices.Insert(d.list, d.head, owed{due: forP
 // none reports whether nothing is owed.
 func (d *dues) none() bool { return d.head == len(d.list) }
 
-// prelude reports whether the next answer is to a message of our own.
-func (d *dues) prelude() bool { return !d.none() && d.list[d.head].due == forPrelude }
+// ours reports whether the next answer is to a message of our own.
+func (d *dues) ours() bool {
+	return d.head < len(d.list) && (d.list[d.head].due == forPrelude || d.list[d.head].due == forAsk)
+}
+
+// asked reports whether the next answer is to ask.
+func (d *dues) asked() bool { return d.head < len(d.list) && d.list[d.head].due == forAsk }
 
 // next is the oldest entry, marks aside.
 func (d *dues) next() (x owed, ok bool) {

@@ -152,9 +152,10 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 
 // noteQuery looks at a simple query's text.
 func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
-	class := l.classify(c, s, body, whole)
+	e := l.effectOf(c, body, whole)
+	l.effect(c, s, e)
 	c.batch = batch{}
-	if class&wire.Deallocates != 0 {
+	if e.class&wire.Deallocates != 0 {
 		var name string
 		name, c.batch.frees, c.batch.discards = wire.Deallocated(body)
 		if name != "" && c.mode != Session {
@@ -170,19 +171,23 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 // noteParse looks at a statement's name and text.
 func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 	name, rest, ok := wire.Cut(body)
-	l.classify(c, s, rest, whole && ok)
+	whole = whole && ok
+	e := l.effectOf(c, text(rest), whole)
 	switch {
 	case c.mode == Session:
+		l.effect(c, s, e)
 	case len(name) == 0:
 		c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
 		if whole {
 			c.lastUnnamed = append(c.lastUnnamed, rest...)
 		}
+		c.lastEffect = e
 		c.batch.unseen, c.batch.bound = !whole, false
 		s.due.pushStatement(forParse, nil, "")
 	case whole:
-		l.named(c, s, string(name), rest)
+		l.named(c, s, string(name), rest, e)
 	default:
+		l.effect(c, s, e)
 		if c.names == nil {
 			c.names = map[string]*statement{}
 		}
@@ -212,7 +217,10 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 	switch {
 	case !ok || c.mode == Session:
 	case len(name) == 0:
-		c.batch.bound = c.batch.bound || msg[0] == wire.Bind
+		if msg[0] == wire.Bind {
+			c.batch.bound = true
+			l.effect(c, s, c.lastEffect)
+		}
 		l.unnamed(c, s)
 	default:
 		l.refer(c, s, msg, at, name, total)
@@ -235,34 +243,10 @@ func (l *loop) noteClose(c *client, s *server, body []byte) {
 	s.due.push(forClose)
 }
 
-// classify notes what a text may leave behind.
-func (l *loop) classify(c *client, s *server, text []byte, whole bool) wire.Class {
-	if !whole {
-		c.kept |= keepState
-		s.unsure = true
-		return 0
-	}
-	std, _ := c.told.get("standard_conforming_strings")
-	class := wire.Classify(text, std == "off")
-	if class == 0 {
-		return 0
-	}
-	if class&wire.Sequences != 0 && c.fresh {
-		c.wantClean = true
-	}
-	if class&wire.Sticks != 0 {
-		c.kept |= keepState
-	}
-	if class&wire.Taints != 0 {
-		c.kept |= keepTaint
-	}
-	if class&wire.Resets != 0 && c.extra != l.sets.none {
-		c.kept |= keepState
-	}
-	if class&wire.Deallocates != 0 {
-		s.unsure = true
-	}
-	return class
+// text is the SQL of a Parse's body, without the types behind it.
+func text(body []byte) []byte {
+	sql, _, _ := wire.Cut(body)
+	return sql
 }
 
 // twice is PostgreSQL's answer to a Parse of a name that is taken.

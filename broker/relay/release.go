@@ -24,6 +24,10 @@ func (l *loop) release(s *server) {
 	if c.mode == Session || c.kept != 0 {
 		return
 	}
+	if len(c.touched) > 0 {
+		l.ask(s)
+		return
+	}
 	l.part(s)
 	l.again(&c.conn)
 }
@@ -41,7 +45,7 @@ func (l *loop) bereave(s *server) {
 		l.drop(s)
 		return
 	}
-	s.dirty = s.dirty || c.mode == Session || c.kept != 0
+	s.dirty = s.dirty || c.mode == Session || c.kept != 0 || len(c.touched) > 0
 	l.part(s)
 }
 

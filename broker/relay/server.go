@@ -33,6 +33,7 @@ type server struct {
 	uses       uint64                // counts those uses
 	epoch      uint64                // of the names in has
 	unsure     bool                  // what its client does may have freed statements of others
+	answers    []*string             // of the last ask
 	cancelling int                   // cancel requests on their way: not to be released before
 
 	born      time.Time
@@ -96,10 +97,13 @@ func (l *loop) answer(s *server, b []byte) {
 			return
 		}
 		have := min(total, len(b)-i)
-		if have < total && total <= maxLook && looked(kind) {
+		drop := s.due.ours()
+		if have < total && total <= maxLook && (drop || looked(kind)) {
 			break
 		}
-		drop := s.due.prelude()
+		if kind == wire.DataRow && drop && s.due.asked() {
+			s.heard(b[i+wire.HeaderLen : i+have])
+		}
 		if (kind == wire.ParseComplete || kind == wire.CloseComplete) && !drop {
 			if x, ok := s.due.complete(); ok {
 				drop = x.due == forOurs
@@ -203,7 +207,13 @@ func (l *loop) readied(s *server, body []byte) bool {
 	}
 	s.status = body[0]
 	c := s.client
-	if owed != forPrelude {
+	switch owed {
+	case forPrelude:
+	case forAsk:
+		s.refused = nil
+		l.carry(s)
+		return true
+	default:
 		if s.status == wire.Idle {
 			c.pool.count.transaction.add(l.clock.Sub(c.began))
 			c.began = l.clock
@@ -222,7 +232,7 @@ func (l *loop) readied(s *server, body []byte) bool {
 		l.fatal(c, f)
 		return false
 	}
-	if !s.due.prelude() {
+	if !s.due.ours() {
 		l.agree(c, s)
 	}
 	return true
@@ -239,6 +249,7 @@ func (l *loop) freed(c *client, s *server) {
 	}
 	if c.batch.discards {
 		c.kept, s.extra, s.dirty = 0, l.sets.none, false
+		c.own, c.extra, c.touched = c.begin.own, c.begin.extra, nil
 	}
 }
 
@@ -296,7 +307,7 @@ func (l *loop) drop(s *server) {
 // nobody else's query, nor c's next one.
 func (l *loop) cancel(c *client) {
 	s := c.server
-	if s == nil || s.due.none() || s.due.prelude() {
+	if s == nil || s.due.none() || s.due.ours() {
 		return
 	}
 	s.cancelling++

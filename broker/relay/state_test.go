@@ -107,19 +107,14 @@ func TestStartupSettingThatTheServerRefusesEndsTheClient(t *testing.T) {
 // next one on the same server does not see it.
 func TestSessionStateStaysWithItsClientAndIsGoneForTheNext(t *testing.T) {
 	for name, c := range map[string]struct{ make, see, want, other string }{
-		"setting":          {"set statement_timeout = '7s'", "show statement_timeout", "7s", "0"},
-		"search_path":      {"set search_path = pg_catalog", "show search_path", "pg_catalog", `"$user", public`},
-		"custom parameter": {"set nusa.x = '1'", "select current_setting('nusa.x', true)", "1", ""},
 		"set_config":       {"select set_config('work_mem', '77MB', false)", "show work_mem", "77MB", "4MB"},
 		"set in DO":        {"do $$ begin perform set_config('work_mem', '77MB', false); end $$", "show work_mem", "77MB", "4MB"},
-		"characteristics":  {"set session characteristics as transaction read only", "show default_transaction_read_only", "on", "off"},
 		"SQL PREPARE":      {"prepare p as select 7", "select count(*) from pg_prepared_statements", "1", "0"},
 		"temporary table":  {"create temp table x as select 1", "select count(*) from pg_class where relname = 'x'", "1", "0"},
 		"select into temp": {"select 1 into temp y", "select count(*) from pg_class where relname = 'y'", "1", "0"},
 		"advisory lock":    {"select pg_advisory_lock(7)", "select count(*) from pg_locks where locktype = 'advisory'", "1", "0"},
 		"listen":           {"listen news", "select count(*) from pg_listening_channels()", "1", "0"},
 		"cursor with hold": {"declare c cursor with hold for select 1", "select count(*) from pg_cursors where name = 'c'", "1", "0"},
-		"set in committed": {"begin; set work_mem = '77MB'; commit", "show work_mem", "77MB", "4MB"},
 		"set role":         {"set role pg_monitor", "select current_user", "pg_monitor", "postgres"},
 		"setseed":          {"select setseed(0.5)", "select 1", "1", "1"},
 		"currval":          {"create sequence q; select nextval('q')", "select nextval('q')", "2", "3"},
@@ -143,6 +138,78 @@ func TestSessionStateStaysWithItsClientAndIsGoneForTheNext(t *testing.T) {
 				require.Equal(t, c.other, one(t, other, c.see))
 			}
 		})
+	}
+}
+
+// A plain SET is carried to whatever server its client gets, with its committed
+// value in the server's spelling, and nobody else sees it.
+func TestUnreportedSettingsAreCarriedAndNotLeaked(t *testing.T) {
+	for name, c := range map[string]struct{ make, see, want, other string }{
+		"setting":            {"set statement_timeout = 7000", "show statement_timeout", "7s", "0"},
+		"two":                {"set work_mem = '77MB'; set statement_timeout to '7s'", "select current_setting('work_mem') || current_setting('statement_timeout')", "77MB7s", "4MB0"},
+		"search_path":        {"set search_path = pg_catalog, \"A b\"", "show search_path", "pg_catalog, \"A b\"", `"$user", public`},
+		"schema":             {"set schema 'x'", "show search_path", "x", `"$user", public`},
+		"custom":             {"set nusa.x = 'it''s; --'", "select coalesce(current_setting('nusa.x', true), '')", "it's; --", ""},
+		"characteristics":    {"set session characteristics as transaction isolation level serializable", "show default_transaction_isolation", "serializable", "read committed"},
+		"read only":          {"set session characteristics as transaction read only", "show default_transaction_read_only", "on", "off"},
+		"committed":          {"begin; set work_mem = '77MB'; commit", "show work_mem", "77MB", "4MB"},
+		"committed, chained": {"begin; set work_mem = '77MB'; commit and chain; rollback", "show work_mem", "77MB", "4MB"},
+		"rolled back":        {"begin; set work_mem = '77MB'; rollback", "show work_mem", "4MB", "4MB"},
+		"to a savepoint":     {"begin; set work_mem = '5MB'; savepoint a; set work_mem = '77MB'; rollback to a; commit", "show work_mem", "5MB", "4MB"},
+		"reset":              {"set work_mem = '77MB'; reset work_mem", "show work_mem", "4MB", "4MB"},
+		"reset all":          {"set work_mem = '77MB'; reset all", "show work_mem", "4MB", "4MB"},
+		"discard all":        {"set work_mem = '77MB'", "show work_mem", "77MB", "4MB"},
+		"local":              {"begin; set local work_mem = '77MB'; commit", "show work_mem", "4MB", "4MB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1)
+			a, b := r.client(), r.client()
+			one(t, a, c.make)
+			for range 2 {
+				require.Equal(t, c.other, one(t, b, c.see))
+				require.Equal(t, c.want, one(t, a, c.see))
+			}
+			require.Zero(t, r.stats().Active)
+			_, err := try(a, "set work_mem = '9MB'; select 1/0")
+			require.Equal(t, "22012", code(err))
+			require.Equal(t, c.other, one(t, b, c.see))
+			require.Equal(t, c.want, one(t, a, c.see), "a SET that failed with its query")
+			one(t, a, "discard all")
+			require.Equal(t, c.other, one(t, a, c.see))
+			require.Equal(t, c.other, one(t, b, c.see))
+			require.Equal(t, 1, r.backends())
+		})
+	}
+}
+
+func TestSettingsOfPreparedStatementsAreCarriedWhenTheyRun(t *testing.T) {
+	r := newRig(t, 1)
+	a, b := r.seat(), r.seat()
+	show := &pgproto3.Query{String: "show work_mem"}
+	speak(t, a, 1, parse("s", "set work_mem = '77MB'"), sync_)
+	require.Contains(t, speak(t, a, 1, show), "row 4MB")
+	require.Equal(t, []string{"BindComplete", "CommandComplete", "ready I"}, speak(t, a, 1, run("s")...))
+	require.Contains(t, speak(t, b, 1, show), "row 4MB")
+	require.Contains(t, speak(t, a, 1, show), "row 77MB")
+	speak(t, a, 1, append([]pgproto3.FrontendMessage{parse("", "set work_mem = '78MB'")}, run("")...)...)
+	require.Contains(t, speak(t, b, 1, show), "row 4MB")
+	require.Contains(t, speak(t, a, 1, show), "row 78MB")
+	require.Equal(t, []string{"RowDescription", "row 78MB", "CommandComplete", "ready I", "CommandComplete", "ready I", "RowDescription", "row 79MB", "CommandComplete", "ready I"},
+		speak(t, a, 3, show, &pgproto3.Query{String: "set work_mem = '79MB'"}, show), "in one pipeline")
+	require.Equal(t, 1, r.backends())
+}
+
+func TestResetGoesBackToTheStartupPacket(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.client(func(c *relay.Client) { c.Set = []relay.Param{{Name: "work_mem", Value: "5MB"}} })
+	b := r.client()
+	for _, back := range []string{"reset all", "discard all"} {
+		one(t, a, "set work_mem = '77MB'")
+		require.Equal(t, "4MB", one(t, b, "show work_mem"))
+		require.Equal(t, "77MB", one(t, a, "show work_mem"))
+		one(t, a, back)
+		require.Equal(t, "4MB", one(t, b, "show work_mem"))
+		require.Equal(t, "5MB", one(t, a, "show work_mem"), back)
 	}
 }
 

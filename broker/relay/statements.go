@@ -14,6 +14,7 @@ import (
 type statement struct {
 	key statementKey
 	id  uint64
+	effect
 	// uses counts the clients' names for it and the servers that have it.
 	uses int
 }
@@ -44,13 +45,13 @@ const maxUnnamed = 4 << 10
 
 func (s *server) nameOf(st *statement) string { return fmt.Sprintf("%s%d_%d", prefix, st.id, s.epoch) }
 
-// intern finds or makes the statement of a Parse's body for c.
-func (l *loop) intern(c *client, body []byte) *statement {
+// intern finds or makes the statement of a Parse's body for c; e is what it does.
+func (l *loop) intern(c *client, body []byte, e effect) *statement {
 	if st, ok := l.statements[statementKey{string(body), c.own, c.extra}]; ok {
 		return st
 	}
 	l.lastStatement++
-	st := &statement{key: statementKey{string(body), c.own, c.extra}, id: l.lastStatement}
+	st := &statement{key: statementKey{string(body), c.own, c.extra}, id: l.lastStatement, effect: e}
 	l.statements[st.key] = st
 	return st
 }
@@ -65,7 +66,7 @@ func (l *loop) disuse(st *statement) {
 }
 
 // named is a Parse with a name: c has a new statement.
-func (l *loop) named(c *client, s *server, name string, body []byte) {
+func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 	if c.names == nil {
 		c.names = map[string]*statement{}
 	}
@@ -79,7 +80,7 @@ func (l *loop) named(c *client, s *server, name string, body []byte) {
 		l.instead(appendParse(l.insert, s.nameOf(st), body))
 		return
 	}
-	st := l.intern(c, body)
+	st := l.intern(c, body, e)
 	c.names[name] = st
 	l.use(st)
 	if _, has := s.has[st]; has {
@@ -106,6 +107,9 @@ func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, tota
 	case st == nil:
 		l.rename(msg, at, name, nothing, total)
 		return
+	}
+	if msg[0] == wire.Bind {
+		l.effect(c, s, st.effect)
 	}
 	l.ensure(s, st)
 	l.rename(msg, at, name, s.nameOf(st), total)

@@ -13,6 +13,9 @@ const (
 	// Taints: like Sticks, but DISCARD ALL does not undo it (setseed, LOAD,
 	// dblink, temporary replication slots), so the server ends with its client.
 	Taints
+	// Sets: plain SET commands of settings that the server does not report; which,
+	// SetNames tells. The server itself can be asked for their values.
+	Sets
 	// Resets: RESET or DISCARD may have taken away settings that are not reported.
 	Resets
 	// Sequences: the text reads lastval or currval, which belong to one session.
@@ -168,10 +171,72 @@ func (l *lexer) setting(w []byte) {
 			return
 		}
 	}
+	after := l.verb == setSession
 	l.verb = other
-	if !Reported(w) && !is(w, "time") && !is(w, "names") {
+	switch {
+	case Reported(w), is(w, "time"), is(w, "names"):
+	case is(w, "role"), is(w, "session_authorization"), after && is(w, "authorization"):
 		l.class |= Sticks
+	case is(w, "seed"):
+		l.class |= Sticks | Taints
+	default:
+		l.class |= Sets
 	}
+}
+
+// SetNames calls f with the name of each setting that sql sets, as the server
+// calls it, and of each that it resets; with "" for RESET ALL.
+func SetNames(sql []byte, f func(name string)) {
+	l := lexer{b: sql}
+	var name string
+	for {
+		w, ok := l.word()
+		if !ok {
+			return
+		}
+		if l.nth++; l.nth == 1 {
+			l.verb, name = other, ""
+			if is(w, "set") || is(w, "reset") {
+				l.verb = set
+			}
+			continue
+		}
+		if l.verb != set {
+			continue
+		}
+		if l.nth == 2 && is(w, "session") { // SESSION AUTHORIZATION sticks, and is not asked for
+			continue
+		}
+		name += folded(sql, l.at, w)
+		if l.at < len(sql) && sql[l.at] == '.' {
+			name += "."
+			continue
+		}
+		l.verb = other
+		switch name {
+		case "local", "transaction", "constraints", "time", "names", "authorization", "role":
+		case "all":
+			f("")
+		case "schema":
+			f("search_path")
+		case "xml":
+			f("xmloption")
+		case "characteristics":
+			f("default_transaction_isolation")
+			f("default_transaction_deferrable")
+		default:
+			f(name)
+		}
+	}
+}
+
+// folded is w, which ends before at, as an identifier: in lower case unless it
+// stands in quotes.
+func folded(sql []byte, at int, w []byte) string {
+	if at > 0 && sql[at-1] == '"' {
+		return string(w)
+	}
+	return strings.ToLower(string(w))
 }
 
 // reported are the settings that PostgreSQL 15 reports by ParameterStatus and a

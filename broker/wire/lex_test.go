@@ -24,12 +24,12 @@ func TestClassifyTellsWhatATextMayLeaveBehind(t *testing.T) {
 		"set local search_path = x":                 0,
 		"set transaction read only":                 0,
 		"set constraints all deferred":              0,
-		"set search_path = x":                       wire.Sticks,
-		"SET SESSION statement_timeout = 1":         wire.Sticks,
-		"set session characteristics as x":          wire.Sticks,
+		"set search_path = x":                       wire.Sets,
+		"SET SESSION statement_timeout = 1":         wire.Sets,
+		"set session characteristics as x":          wire.Sets,
 		"set session authorization x":               wire.Sticks,
 		"set role x":                                wire.Sticks,
-		"set nusa.company = '1'":                    wire.Sticks,
+		"set nusa.company = '1'":                    wire.Sets,
 		"begin; set role x; commit":                 wire.Sticks,
 		"/* a /* b */ ; */ set role x":              wire.Sticks,
 		"-- set role x\nselect 1":                   0,
@@ -92,6 +92,7 @@ func FuzzClassify(f *testing.F) {
 		after := wire.Classify(append([]byte("select 1;"), sql...), backslash)
 		require.Equal(t, whole, after)
 		wire.Deallocated(sql)
+		wire.SetNames(sql, func(string) {})
 	})
 }
 
@@ -125,5 +126,22 @@ func TestDeallocatedTellsWhichStatementIsFreed(t *testing.T) {
 	} {
 		name, all, discard := wire.Deallocated([]byte(sql))
 		require.Equal(t, want, freed{name, all, discard}, sql)
+	}
+}
+
+func TestSetNamesTellsWhatTheServerMustBeAskedFor(t *testing.T) {
+	for sql, want := range map[string][]string{
+		"set search_path = x":                             {"search_path"},
+		"SET SESSION Statement_Timeout TO 1; select 1":    {"statement_timeout"},
+		`set nusa.company = 1; SET "Nusa"."X" = 2`:        {"nusa.company", "Nusa.X"},
+		"set schema 'x'":                                  {"search_path"},
+		"set session characteristics as transaction x":    {"default_transaction_isolation", "default_transaction_deferrable"},
+		"set local x = 1; set role y; update t set z = 1": nil,
+		"reset work_mem; reset all":                       {"work_mem", ""},
+		"select 1 /* ; set x = 1 */":                      nil,
+	} {
+		var got []string
+		wire.SetNames([]byte(sql), func(name string) { got = append(got, name) })
+		require.Equal(t, want, got, sql)
 	}
 }

@@ -22,6 +22,7 @@ const (
 	CloseComplete   = '3'
 	CopyBoth        = 'W'
 	CopyIn          = 'G'
+	DataRow         = 'D'
 	Error           = 'E'
 	Notice          = 'N'
 	ParameterStatus = 'S'
@@ -101,23 +102,52 @@ func AppendSetConfig(b []byte, pairs [][2]string) []byte {
 	b = binary.BigEndian.AppendUint16(b, 0)
 	b = End(b, at)
 
-	b, at = Begin(b, Bind)
-	b = append(b, 0, 0)                     // unnamed portal and statement
-	b = binary.BigEndian.AppendUint16(b, 0) // all parameters as text
-	b = binary.BigEndian.AppendUint16(b, uint16(2*len(pairs)))
+	values := make([]string, 0, 2*len(pairs))
 	for _, p := range pairs {
-		for _, s := range p {
-			b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
-			b = append(b, s...)
-		}
+		values = append(values, p[0], p[1])
 	}
+	return AppendSync(appendExecute(appendBind(b, values)))
+}
+
+// AppendCurrentSettings appends a whole extended query, ended by its Sync, that
+// returns one row with the value of each setting; NULL for one that is not there.
+func AppendCurrentSettings(b []byte, names []string) []byte {
+	b, at := Begin(b, Parse)
+	b = append(b, 0)
+	b = append(b, "SELECT "...)
+	for i := range names {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, "pg_catalog.current_setting($"...)
+		b = appendInt(b, i+1)
+		b = append(b, ", true)"...)
+	}
+	b = append(b, 0)
 	b = binary.BigEndian.AppendUint16(b, 0)
 	b = End(b, at)
+	b = appendBind(b, names)
+	return AppendSync(appendExecute(b))
+}
 
-	b, at = Begin(b, Execute)
-	b = append(b, 0, 0, 0, 0, 0)
-	b = End(b, at)
-	return AppendSync(b)
+// appendBind appends a Bind of the unnamed statement and portal, all text.
+func appendBind(b []byte, values []string) []byte {
+	b, at := Begin(b, Bind)
+	b = append(b, 0, 0)
+	b = binary.BigEndian.AppendUint16(b, 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(values)))
+	for _, s := range values {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+		b = append(b, s...)
+	}
+	b = binary.BigEndian.AppendUint16(b, 0)
+	return End(b, at)
+}
+
+// appendExecute appends an Execute of the unnamed portal.
+func appendExecute(b []byte) []byte {
+	b, at := Begin(b, Execute)
+	return End(append(b, 0, 0, 0, 0, 0), at)
 }
 
 // AppendSync appends a Sync.
