@@ -40,6 +40,7 @@ var rules = []rule{
 
 	{folder: "admin", own: []string{"admin/...", "registry/...", "migrations"}},
 	{folder: "admin/client", own: []string{"registry/..."}},
+	{folder: "admin/fence", own: []string{"registry"}},
 	{folder: "admin/provision", own: []string{"registry/...", "migrations"}},
 
 	{folder: "broker", own: []string{"broker/relay", "broker/wire", "broker/poll", "registry/..."}},
