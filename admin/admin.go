@@ -15,9 +15,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/nusajournal/dermaga/admin/client"
+	"github.com/nusajournal/dermaga/admin/fence"
 	"github.com/nusajournal/dermaga/admin/provision"
 	"github.com/nusajournal/dermaga/registry"
+	"github.com/nusajournal/dermaga/registry/peer"
 )
 
 // Time-outs of the HTTP server. Provisioning takes seconds and may undo what it
@@ -30,21 +31,35 @@ const (
 	maxHeader     = 32 << 10 // bytes
 )
 
-// Broker is what the API asks of a broker in this process or elsewhere.
-type Broker interface {
-	// Stats fails when the broker cannot be reached.
-	Stats(ctx context.Context) (client.Stats, error)
+// Peers is what the API asks of running brokers, its own process's included,
+// each by its peer address. It is *peer.Client.
+type Peers interface {
+	Stats(ctx context.Context, address string) (peer.Stats, error)
+	// Disconnect returns when the clients have gone.
+	Disconnect(ctx context.Context, address string, d peer.Disconnect) (peer.Disconnected, error)
 }
 
-// Config is what the API works with. Broker and Gatherer may be nil.
+// Config is what the API works with.
 type Config struct {
 	Registry  *registry.Registry
 	Provision provision.Deps
-	Broker    Broker
-	Gatherer  prometheus.Gatherer // for /metrics
+	Peers     Peers
+
+	// Fence closes and opens tenants' databases at their servers.
+	Fence fence.Fence
+
+	// Ready says why the broker of this process should not be sent new clients.
+	// Nil: it has none.
+	Ready func() error
+
+	Gatherer prometheus.Gatherer // for /metrics; nil: there is none
 
 	// TenantURL makes the connection URL that a new tenant's owner gets.
 	TenantURL func(slug, login string, password registry.Secret) string
+
+	// HealthOnly leaves /health, /ready and /metrics: the process serves clients,
+	// and is administered through another.
+	HealthOnly bool
 
 	// OpenMetrics lets /metrics, which names tenants, be read without a token.
 	OpenMetrics bool
@@ -76,9 +91,16 @@ func Handler(cfg Config) http.Handler {
 	}
 	ops := humago.New(mux, doc)
 	ops.UseMiddleware(a.allow(ops))
-	a.addTenants(ops)
-	a.addStats(ops)
 	a.addHealth(ops)
+	if !cfg.HealthOnly {
+		a.addTenants(ops)
+		a.addStatus(ops)
+		a.addLogins(ops)
+		a.addServers(ops)
+		a.addActivities(ops)
+		a.addStats(ops)
+		a.addDisconnect(ops)
+	}
 	if cfg.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{}))
 	}

@@ -17,7 +17,7 @@ func (a *api) addHealth(ops huma.API) {
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Summary: "Say whether the process lives",
 	}, a.health)
 	huma.Register(ops, huma.Operation{
-		OperationID: "ready", Method: http.MethodGet, Path: "/ready", Summary: "Say whether registry and broker answer",
+		OperationID: "ready", Method: http.MethodGet, Path: "/ready", Summary: "Say whether new clients can be sent here",
 		Errors: []int{http.StatusServiceUnavailable},
 	}, a.ready)
 }
@@ -42,10 +42,9 @@ func (a *api) ready(ctx context.Context, _ *struct{}) (*stateOutput, error) {
 		a.Log.Warn("not ready: the registry does not answer", "error", err)
 		return nil, huma.NewError(http.StatusServiceUnavailable, "the registry does not answer")
 	}
-	if a.Broker != nil {
-		if _, err := a.Broker.Stats(ctx); err != nil {
-			a.Log.Warn("not ready: the broker does not answer", "error", err)
-			return nil, huma.NewError(http.StatusServiceUnavailable, "the broker does not answer")
+	if a.Ready != nil {
+		if err := a.Ready(); err != nil {
+			return nil, huma.NewError(http.StatusServiceUnavailable, err.Error())
 		}
 	}
 	out := &stateOutput{}

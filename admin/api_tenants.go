@@ -29,75 +29,109 @@ func (a *api) addTenants(ops huma.API) {
 		registry.Operator, http.StatusConflict, http.StatusRequestEntityTooLarge)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(ops, create, a.createTenant)
+	retry := operation("retry-tenant", http.MethodPost, "/v1/tenants/{slug}/retry", "Provision a tenant whose provisioning failed",
+		registry.Operator, http.StatusNotFound, http.StatusConflict)
+	huma.Register(ops, retry, a.retryTenant)
 	huma.Register(ops, operation("list-tenants", http.MethodGet, "/v1/tenants", "List tenants",
 		registry.Viewer), a.listTenants)
 	huma.Register(ops, operation("get-tenant", http.MethodGet, "/v1/tenants/{slug}", "Show a tenant",
 		registry.Viewer, http.StatusNotFound), a.getTenant)
-	huma.Register(ops, operation("list-activities", http.MethodGet, "/v1/tenants/{slug}/activities", "List what was done to a tenant, newest first",
-		registry.Viewer, http.StatusNotFound), a.listActivities)
+	huma.Register(ops, operation("set-tenant", http.MethodPatch, "/v1/tenants/{slug}", "Change a tenant's plan and limits",
+		registry.Operator, http.StatusNotFound, http.StatusConflict), a.setTenant)
+	huma.Register(ops, operation("reset-password", http.MethodPost, "/v1/tenants/{slug}/password", "Give the tenant's first login a new password",
+		registry.Operator, http.StatusNotFound, http.StatusConflict), a.resetPassword)
 }
 
-type createInput struct{ Body client.NewTenant }
-
-type createOutput struct {
-	Location string `header:"Location"`
-	Body     client.Created
+type createInput struct {
+	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"A second request with the same key gets the first one's answer"`
+	Body client.NewTenant
 }
 
-func (a *api) createTenant(ctx context.Context, in *createInput) (*createOutput, error) {
+func (a *api) createTenant(ctx context.Context, in *createInput) (*made[client.Created], error) {
 	b := in.Body
-	made, err := provision.Tenant(ctx, a.Provision, provision.Request{
-		Slug: b.Slug, Name: b.Name, Plan: b.Plan, PoolSize: b.PoolSize, PoolMode: b.PoolMode, MaxClients: b.MaxClients,
-		Actor: actor(ctx),
+	return once(ctx, a, in.Key, "create-tenant", b, func() (*made[client.Created], error) {
+		done, err := provision.Tenant(ctx, a.Provision, provision.Request{
+			Slug: b.Slug, Name: b.Name, Plan: b.Plan, PoolSize: b.PoolSize, PoolMode: b.PoolMode, MaxClients: b.MaxClients,
+			Actor: actor(ctx),
+		})
+		if errors.Is(err, registry.ErrSlugTaken) {
+			return nil, huma.NewError(http.StatusConflict, a.taken(ctx, b.Slug))
+		}
+		if err != nil {
+			return nil, a.refuse("create-tenant", err)
+		}
+		return a.provisioned(done), nil
 	})
-	if errors.Is(err, registry.ErrSlugTaken) {
-		return nil, huma.NewError(http.StatusConflict, a.taken(ctx, b.Slug))
-	}
-	if err != nil {
-		return nil, a.refuse("create-tenant", err)
-	}
-	return &createOutput{
-		Location: "/v1/tenants/" + made.Tenant.Slug,
-		Body: client.Created{
-			Slug:   made.Tenant.Slug,
-			Status: string(made.Tenant.Status),
-			URL:    a.TenantURL(made.Tenant.Slug, made.Login, made.Password),
-		},
-	}, nil
 }
 
-// taken says who has the slug, and why it is still taken when its provisioning
-// failed: the row and its activities are the record of that.
+func (a *api) provisioned(done provision.Result) *made[client.Created] {
+	slug := done.Tenant.Slug
+	return &made[client.Created]{
+		Location: "/v1/tenants/" + slug,
+		Body: client.Created{
+			Slug: slug, Status: string(done.Tenant.Status), URL: a.TenantURL(slug, done.Login, done.Password),
+		},
+	}
+}
+
+// taken says who has the slug, and what to do when its provisioning failed: the
+// row and its activities are the record of that.
 func (a *api) taken(ctx context.Context, slug string) string {
 	text := "a tenant " + slug + " exists already"
 	t, err := a.Registry.TenantBySlug(ctx, slug)
-	switch {
-	case err != nil:
+	if err != nil {
 		return text
-	case t.Status == registry.Suspended:
-		return text + " and is SUSPENDED (" + t.StatusReason + "): choose another slug; dermaga tenant show " + slug + " tells more"
+	}
+	switch finished, err := provision.Provisioned(ctx, a.Registry, t.ID); {
+	case err == nil && !finished && t.Status == registry.Suspended:
+		return text + " and was never finished (" + t.StatusReason + "): to try again, dermaga tenant retry " + slug
+	case t.Status == registry.Deleted:
+		return text + " and is DELETED: choose another slug, or dermaga tenant restore " + slug
 	}
 	return text + " (" + string(t.Status) + "): choose another slug"
 }
 
+// retryTenant takes what the tenant was to be from its row.
+func (a *api) retryTenant(ctx context.Context, in *slugInput) (*made[client.Created], error) {
+	t, err := a.find(ctx, in.Slug)
+	if err != nil {
+		return nil, err
+	}
+	done, err := provision.Resume(ctx, a.Provision, provision.Request{
+		Slug: t.Slug, Name: t.Name, Plan: t.Plan, PoolSize: t.Overrides.PoolSize, PoolMode: t.Overrides.PoolMode,
+		MaxClients: t.Overrides.MaxClients, Actor: actor(ctx),
+	})
+	if err != nil {
+		return nil, a.refuse("retry-tenant", err)
+	}
+	return a.provisioned(done), nil
+}
+
 type listInput struct {
+	Page
 	Status string `query:"status" enum:"PROVISIONING,MIGRATING,ACTIVE,SUSPENDED,DELETED" doc:"Only these; without it all but the deleted"`
-	After  string `query:"after" doc:"Slug after which the page starts"`
-	Limit  int    `query:"limit" minimum:"0" maximum:"10000" doc:"Most tenants to answer; 0: all"`
+	Plan   string `query:"plan" doc:"Only those with this plan"`
+	Server string `query:"server" doc:"Only those on this server"`
+	Text   string `query:"text" doc:"Only those with this in the slug or the name"`
 }
 
 type listOutput struct{ Body client.Tenants }
 
 func (a *api) listTenants(ctx context.Context, in *listInput) (*listOutput, error) {
 	found, err := a.Registry.Tenants(ctx, registry.Filter{
-		Status: registry.Status(in.Status), After: in.After, Limit: in.Limit,
+		Status: registry.Status(in.Status), Plan: in.Plan, Server: in.Server, Text: in.Text,
+		After: in.Cursor, Limit: in.Limit + 1,
 	})
 	if err != nil {
 		return nil, a.refuse("list-tenants", err)
 	}
-	out := &listOutput{Body: client.Tenants{Tenants: make([]client.Tenant, len(found))}}
-	for i, t := range found {
-		out.Body.Tenants[i] = tenantBody(t)
+	out := &listOutput{Body: client.Tenants{Tenants: []client.Tenant{}}}
+	found, more := cut(found, in.Limit)
+	for _, t := range found {
+		out.Body.Tenants = append(out.Body.Tenants, tenantBody(t))
+	}
+	if more {
+		out.Body.Next = found[len(found)-1].Slug
 	}
 	return out, nil
 }
@@ -128,35 +162,14 @@ func (a *api) find(ctx context.Context, slug string) (registry.Tenant, error) {
 	return t, nil
 }
 
-type activitiesInput struct {
-	Slug  string `path:"slug"`
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-}
-
-type activitiesOutput struct{ Body client.Activities }
-
-func (a *api) listActivities(ctx context.Context, in *activitiesInput) (*activitiesOutput, error) {
-	t, err := a.find(ctx, in.Slug)
-	if err != nil {
-		return nil, err
-	}
-	found, err := a.Registry.Activities(ctx, t.ID, in.Limit)
-	if err != nil {
-		return nil, a.refuse("list-activities", err)
-	}
-	out := &activitiesOutput{Body: client.Activities{Activities: make([]client.Activity, len(found))}}
-	for i, f := range found {
-		out.Body.Activities[i] = client.Activity{At: f.At, Actor: f.Actor, Action: f.Action, Outcome: f.Outcome, Message: f.Message}
-	}
-	return out, nil
-}
-
 func tenantBody(t registry.Tenant) client.Tenant {
 	return client.Tenant{
 		ID: t.ID, Slug: t.Slug, Name: t.Name, Plan: t.Plan,
 		Status: string(t.Status), StatusReason: t.StatusReason,
 		Server: t.Server, Database: t.Database,
-		PoolSize: t.Overrides.PoolSize, PoolMode: t.Overrides.PoolMode, MaxClients: t.Overrides.MaxClients,
+		PoolSize: t.Overrides.PoolSize, MinPoolSize: t.Overrides.MinPoolSize,
+		PoolMode: t.Overrides.PoolMode, MaxClients: t.Overrides.MaxClients,
 		SchemaVersion: t.SchemaVersion, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
+		DeletedAt: t.DeletedAt, PurgeAfter: t.PurgeAfter,
 	}
 }

@@ -72,6 +72,15 @@ func (a *api) allow(ops huma.API) func(huma.Context, func(huma.Context)) {
 	}
 }
 
+// demand refuses what only some uses of an operation need a higher role for.
+func demand(ctx context.Context, needed registry.TokenRole, what string) error {
+	token, _ := ctx.Value(tokenKey{}).(registry.Token)
+	if rank[token.Role] >= rank[needed] {
+		return nil
+	}
+	return huma.NewError(http.StatusForbidden, what+" needs a token with the role "+string(needed)+"; yours is "+string(token.Role))
+}
+
 // actor is who the activities name.
 func actor(ctx context.Context) string {
 	token, _ := ctx.Value(tokenKey{}).(registry.Token)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,10 +21,12 @@ import (
 
 	"github.com/nusajournal/dermaga/admin"
 	"github.com/nusajournal/dermaga/admin/client"
+	"github.com/nusajournal/dermaga/admin/fence"
 	"github.com/nusajournal/dermaga/admin/provision"
 	"github.com/nusajournal/dermaga/internal/pgtest"
 	"github.com/nusajournal/dermaga/migrations"
 	"github.com/nusajournal/dermaga/registry"
+	"github.com/nusajournal/dermaga/registry/peer"
 )
 
 // A registry's caches each keep a goroutine that nobody can end (golang-lru);
@@ -32,18 +35,43 @@ var lruSweep = goleak.IgnoreAnyFunction("github.com/hashicorp/golang-lru/v2/expi
 
 func TestMain(m *testing.M) { pgtest.Main(m, lruSweep) }
 
-// brokerStub answers as a broker would that nobody uses.
-type brokerStub struct{ err error }
+// peerStub answers in the place of brokers, by their peer addresses.
+type peerStub struct {
+	mu           sync.Mutex
+	stats        map[string]peer.Stats
+	disconnected []string // address and tenant id
+}
 
-func (b *brokerStub) Stats(context.Context) (client.Stats, error) {
-	return client.Stats{ActiveConnections: 1, MaxConnections: 50}, b.err
+var errPeer = errors.New("no such peer")
+
+func (p *peerStub) Stats(_ context.Context, address string) (peer.Stats, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.stats[address]
+	if !ok {
+		return s, errPeer
+	}
+	return s, nil
+}
+
+func (p *peerStub) Disconnect(_ context.Context, address string, d peer.Disconnect) (peer.Disconnected, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.stats[address]; !ok {
+		return peer.Disconnected{}, errPeer
+	}
+	p.disconnected = append(p.disconnected, address+" "+d.Tenant)
+	return peer.Disconnected{Clients: 3}, nil
 }
 
 // A site is an API over a registry of its own.
 type site struct {
 	*testing.T
+	at     string // the registry's URL
+	keys   *registry.Keys
 	cfg    admin.Config
-	broker *brokerStub
+	ready  error
+	peers  *peerStub
 	server *httptest.Server
 	log    *syncBuffer
 	tokens map[registry.TokenRole]registry.Secret
@@ -62,13 +90,20 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, err)
 	t.Cleanup(reg.Close)
 
-	s := &site{T: t, broker: &brokerStub{}, log: log, tokens: map[registry.TokenRole]registry.Secret{}}
+	s := &site{
+		T: t, at: at, keys: keys, peers: &peerStub{stats: map[string]peer.Stats{}}, log: log,
+		tokens: map[registry.TokenRole]registry.Secret{},
+	}
 	for _, role := range []registry.TokenRole{registry.Viewer, registry.Operator, registry.Admin} {
 		s.tokens[role], err = reg.CreateToken(ctx, "test-"+string(role), role)
 		require.NoError(t, err)
 	}
 	s.cfg = admin.Config{
-		Registry: reg, Provision: provision.Deps{Registry: reg, Log: logger}, Broker: s.broker,
+		Registry: reg, Provision: provision.Deps{Registry: reg, Log: logger}, Peers: s.peers,
+		Ready: func() error { return s.ready },
+		Fence: fence.Fence{Connect: func(ctx context.Context, server int64) (*pgx.Conn, error) {
+			return provision.AsAdmin(ctx, reg, server)
+		}},
 		Gatherer: prometheus.NewRegistry(), OpenMetrics: true, Version: "test", Log: logger,
 		TenantURL: func(slug, login string, password registry.Secret) string {
 			u := url.URL{Scheme: "postgresql", User: url.UserPassword(login, password.Reveal()), Host: "broker:6432", Path: "/" + slug}
@@ -87,6 +122,22 @@ func (s *site) open() {
 	s.server = httptest.NewServer(admin.Handler(s.cfg))
 	s.Cleanup(s.server.Close)
 	s.Cleanup(s.server.Client().CloseIdleConnections)
+}
+
+// addBroker is another process, one that relays, as the registry knows it. It
+// acknowledges every change at once, unless it hangs.
+func (s *site) addBroker(address string, hangs bool) *registry.Registry {
+	s.Helper()
+	reg, err := registry.Open(s.Context(), registry.Config{
+		URL: registry.Secret(s.at), Keys: s.keys, Log: slog.New(slog.DiscardHandler), Broker: true, PeerAddress: address,
+	})
+	require.NoError(s, err)
+	s.Cleanup(reg.Close)
+	if !hangs {
+		reg.OnChange(func(ch registry.Change) { reg.Acknowledge(ch.ID) })
+		reg.Acknowledge(reg.Stats().SeenChange)
+	}
+	return reg
 }
 
 // addServer gives the registry a server to put tenants on.
@@ -111,6 +162,9 @@ func (s *site) dropTenants() {
 	defer super.Close(ctx)
 	tenants, err := s.cfg.Registry.Tenants(ctx, registry.Filter{})
 	require.NoError(s, err)
+	deleted, err := s.cfg.Registry.Tenants(ctx, registry.Filter{Status: registry.Deleted})
+	require.NoError(s, err)
+	tenants = append(tenants, deleted...)
 	for _, t := range tenants {
 		roles := registry.RoleNames(t.ID)
 		_, err := super.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{t.Database}.Sanitize()+" WITH (FORCE)")

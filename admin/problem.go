@@ -20,15 +20,24 @@ var causes = []struct {
 	status int
 	detail string
 }{
+	{errTenantServer, http.StatusBadGateway, ""},
 	{registry.ErrInvalid, http.StatusUnprocessableEntity, ""},
 	{registry.ErrNotFound, http.StatusNotFound, ""},
 	{registry.ErrNoServer, http.StatusServiceUnavailable, "no active server has room for a tenant: start dermaga serve with DATABASE_URL, or make room"},
 	{registry.ErrTransition, http.StatusConflict, ""},
+	{provision.ErrRunning, http.StatusConflict, ""},
+	{provision.ErrProvisioned, http.StatusConflict, ""},
+	{registry.ErrLoginTaken, http.StatusConflict, ""},
+	{registry.ErrKeyBusy, http.StatusConflict, ""},
+	{registry.ErrKeyReused, http.StatusUnprocessableEntity, ""},
 	{registry.ErrConflict, http.StatusConflict, ""},
 	{registry.ErrUnavailable, http.StatusServiceUnavailable, "the registry does not answer: try again"},
 	{context.Canceled, http.StatusServiceUnavailable, "cancelled: the caller left or the server is stopping"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "the registry does not answer in time: try again"},
 }
+
+// errTenantServer: it is the tenant's own server that does not do its part.
+var errTenantServer = errors.New("the server of the tenant's database")
 
 // explain finds the status and words for err.
 func explain(err error) (status int, detail string, faults []error) {

@@ -21,10 +21,10 @@ func TestHealthAndReadiness(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.ask("", http.MethodGet, "/health", "").StatusCode)
 	require.Equal(t, http.StatusOK, s.ask("", http.MethodGet, "/ready", "").StatusCode)
 
-	s.broker.err = errors.New("draining")
-	s.requireProblem(s.ask("", http.MethodGet, "/ready", ""), http.StatusServiceUnavailable, "the broker does not answer")
-	s.requireProblem(s.ask(registry.Viewer, http.MethodGet, "/v1/stats", ""), http.StatusServiceUnavailable, "the broker does not answer")
-	s.broker.err = nil
+	s.ready = errors.New("the broker is draining")
+	s.requireProblem(s.ask("", http.MethodGet, "/ready", ""), http.StatusServiceUnavailable, "the broker is draining")
+	require.Equal(t, http.StatusOK, s.ask("", http.MethodGet, "/health", "").StatusCode)
+	s.ready = nil
 
 	s.cfg.Registry.Close()
 	s.requireProblem(s.ask("", http.MethodGet, "/ready", ""), http.StatusServiceUnavailable, "the registry does not answer")
@@ -32,12 +32,17 @@ func TestHealthAndReadiness(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.ask("", http.MethodGet, "/health", "").StatusCode)
 }
 
-func TestStatsHaveTheFirstVersionsNames(t *testing.T) {
+// A process that only serves clients is still watched and scraped.
+func TestHealthOnlyLeavesNoAPI(t *testing.T) {
 	s := newSite(t)
-	resp := s.ask(registry.Viewer, http.MethodGet, "/v1/stats", "")
-	var stats map[string]any
-	require.NoError(t, json.NewDecoder(resp.Body).Decode(&stats))
-	require.Equal(t, map[string]any{"activeConnections": 1.0, "maxConnections": 50.0, "tenants": []any{}}, stats)
+	s.cfg.HealthOnly = true
+	s.open()
+	for _, path := range []string{"/health", "/ready", "/metrics"} {
+		require.Equal(t, http.StatusOK, s.ask("", http.MethodGet, path, "").StatusCode, path)
+	}
+	for _, path := range []string{"/v1/tenants", "/v1/stats"} {
+		s.requireProblem(s.ask(registry.Admin, http.MethodGet, path, ""), http.StatusNotFound, "there is no "+path)
+	}
 }
 
 func TestOpenAPIDocumentDescribesTheOperations(t *testing.T) {

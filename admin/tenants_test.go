@@ -30,7 +30,7 @@ func TestTenantIsCreatedListedAndShown(t *testing.T) {
 	require.NotContains(t, s.log.String(), password)
 
 	viewer := s.client(registry.Viewer)
-	list, err := viewer.Tenants(t.Context())
+	list, err := viewer.Tenants(t.Context(), client.TenantFilter{})
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	one, err := viewer.Tenant(t.Context(), "api-made")
@@ -69,14 +69,14 @@ func TestFailedProvisioningTellsTheCauseAndKeepsTheSlug(t *testing.T) {
 	require.Equal(t, "SUSPENDED", one.Status)
 	require.Contains(t, one.StatusReason, "step roles")
 	resp = s.ask(registry.Operator, http.MethodPost, "/v1/tenants", `{"slug":"unlucky"}`)
-	s.requireProblem(resp, http.StatusConflict, "is SUSPENDED (provisioning failed at step roles")
+	s.requireProblem(resp, http.StatusConflict, "was never finished (provisioning failed at step roles")
 }
 
 func TestWithoutAServerNoTenantIsBegun(t *testing.T) {
 	s := newSite(t)
 	resp := s.ask(registry.Operator, http.MethodPost, "/v1/tenants", `{"slug":"nowhere"}`)
 	s.requireProblem(resp, http.StatusServiceUnavailable, "no active server")
-	list, err := s.client(registry.Viewer).Tenants(t.Context())
+	list, err := s.client(registry.Viewer).Tenants(t.Context(), client.TenantFilter{})
 	require.NoError(t, err)
 	require.Empty(t, list)
 }

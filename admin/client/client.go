@@ -9,8 +9,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/nusajournal/dermaga/registry"
@@ -35,40 +33,13 @@ func New(base string, token registry.Secret) *Client {
 // Close lets idle connections go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// CreateTenant provisions a tenant and returns when it can be used.
-func (c *Client) CreateTenant(ctx context.Context, t NewTenant) (Created, error) {
-	var made Created
-	return made, c.call(ctx, http.MethodPost, "/v1/tenants", t, &made)
-}
-
-// Tenants lists the tenants that are not deleted.
-func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
-	var list Tenants
-	err := c.call(ctx, http.MethodGet, "/v1/tenants", nil, &list)
-	return list.Tenants, err
-}
-
-// Tenant returns one tenant.
-func (c *Client) Tenant(ctx context.Context, slug string) (Tenant, error) {
-	var t Tenant
-	return t, c.call(ctx, http.MethodGet, "/v1/tenants/"+url.PathEscape(slug), nil, &t)
-}
-
-// Activities returns a tenant's newest activities, newest first.
-func (c *Client) Activities(ctx context.Context, slug string, limit int) ([]Activity, error) {
-	var list Activities
-	path := "/v1/tenants/" + url.PathEscape(slug) + "/activities?limit=" + strconv.Itoa(limit)
-	err := c.call(ctx, http.MethodGet, path, nil, &list)
-	return list.Activities, err
-}
-
-// Stats returns what the broker does now.
-func (c *Client) Stats(ctx context.Context) (Stats, error) {
-	var s Stats
-	return s, c.call(ctx, http.MethodGet, "/v1/stats", nil, &s)
-}
-
+// call sends in, nil for nothing, and reads the answer into out, nil for none.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	return c.keyed(ctx, method, path, "", in, out)
+}
+
+// keyed is like call, with an Idempotency-Key unless it is "".
+func (c *Client) keyed(ctx context.Context, method, path, key string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -83,6 +54,9 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
@@ -101,6 +75,9 @@ func read(resp *http.Response, out any) error {
 	}
 	if resp.StatusCode/100 != 2 {
 		return refusal(resp, b)
+	}
+	if out == nil {
+		return nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return fmt.Errorf("admin API answered %s with something else than its JSON: %w", resp.Status, err)

@@ -45,7 +45,7 @@ func TestAnswerOfSomethingInBetweenIsARefusal(t *testing.T) {
 
 func TestAnswerThatIsNoJSONIsAnError(t *testing.T) {
 	c := answering(t, 200, "text/html", "<html>Welcome</html>")
-	_, err := c.Tenants(t.Context())
+	_, err := c.Tenants(t.Context(), client.TenantFilter{})
 	require.ErrorContains(t, err, "something else than its JSON")
 	require.Zero(t, client.StatusOf(err))
 }

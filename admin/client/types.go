@@ -11,6 +11,10 @@ type NewTenant struct {
 	PoolSize   int    `json:"poolSize,omitempty" minimum:"0" doc:"Server connections that the tenant's clients share; 0: the plan's"`
 	PoolMode   string `json:"poolMode,omitempty" doc:"transaction or session; empty: the broker's default"`
 	MaxClients int    `json:"maxClients,omitempty" minimum:"0" doc:"Clients at the same time; 0: the plan's"`
+
+	// IdempotencyKey makes a second call with the same key and values return
+	// what the first one did. It travels as a header.
+	IdempotencyKey string `json:"-"`
 }
 
 // Created is a new tenant with its connection URL, which holds the password and
@@ -21,59 +25,114 @@ type Created struct {
 	URL    string `json:"url" doc:"Connection URL with the login's password; nobody can show it again"`
 }
 
-// Tenant is what the registry knows of a tenant.
-type Tenant struct {
-	ID            string    `json:"id" format:"uuid"`
-	Slug          string    `json:"slug"`
-	Name          string    `json:"name"`
-	Plan          string    `json:"plan"`
-	Status        string    `json:"status" enum:"PROVISIONING,MIGRATING,ACTIVE,SUSPENDED,DELETED"`
-	StatusReason  string    `json:"statusReason,omitempty" doc:"Why it is suspended"`
-	Server        string    `json:"server" doc:"Server that holds its database"`
-	Database      string    `json:"database"`
-	PoolSize      int       `json:"poolSize,omitempty" doc:"0 or absent: the plan's"`
-	PoolMode      string    `json:"poolMode,omitempty" doc:"Absent: the broker's default"`
-	MaxClients    int       `json:"maxClients,omitempty" doc:"0 or absent: the plan's"`
-	SchemaVersion int64     `json:"schemaVersion" doc:"Newest journal migration that was applied; 0: none"`
-	CreatedAt     time.Time `json:"createdAt"`
-	UpdatedAt     time.Time `json:"updatedAt"`
+// TenantChange is a tenant's plan and limits. What is absent stays as it is.
+type TenantChange struct {
+	Plan        string  `json:"plan,omitempty" doc:"STARTER, BUSINESS or ENTERPRISE"`
+	PoolSize    *int    `json:"poolSize,omitempty" minimum:"0" doc:"Server connections; 0: the plan's again"`
+	MinPoolSize *int    `json:"minPoolSize,omitempty" minimum:"0" doc:"Server connections kept open; 0: none"`
+	PoolMode    *string `json:"poolMode,omitempty" doc:"transaction or session; empty: the broker's default again"`
+	MaxClients  *int    `json:"maxClients,omitempty" minimum:"0" doc:"Clients at the same time; 0: the plan's again"`
 }
 
-// Tenants is a list of tenants, by slug.
+// Tenant is what the registry knows of a tenant.
+type Tenant struct {
+	ID            string     `json:"id" format:"uuid"`
+	Slug          string     `json:"slug"`
+	Name          string     `json:"name"`
+	Plan          string     `json:"plan"`
+	Status        string     `json:"status" enum:"PROVISIONING,MIGRATING,ACTIVE,SUSPENDED,DELETED"`
+	StatusReason  string     `json:"statusReason,omitempty" doc:"Why it is suspended"`
+	Server        string     `json:"server" doc:"Server that holds its database"`
+	Database      string     `json:"database"`
+	PoolSize      int        `json:"poolSize,omitempty" doc:"0 or absent: the plan's"`
+	MinPoolSize   int        `json:"minPoolSize,omitempty" doc:"0 or absent: none"`
+	PoolMode      string     `json:"poolMode,omitempty" doc:"Absent: the broker's default"`
+	MaxClients    int        `json:"maxClients,omitempty" doc:"0 or absent: the plan's"`
+	SchemaVersion int64      `json:"schemaVersion" doc:"Newest journal migration that was applied; 0: none"`
+	CreatedAt     time.Time  `json:"createdAt"`
+	UpdatedAt     time.Time  `json:"updatedAt"`
+	DeletedAt     *time.Time `json:"deletedAt,omitempty"`
+	PurgeAfter    *time.Time `json:"purgeAfter,omitempty" doc:"Until then a deleted tenant can be restored"`
+}
+
+// Tenants is a page of tenants, by slug.
 type Tenants struct {
 	Tenants []Tenant `json:"tenants"`
+	Next    string   `json:"next,omitempty" doc:"Cursor of the next page; absent: there is none"`
+}
+
+// TenantFilter chooses tenants. The zero TenantFilter means all but the deleted.
+type TenantFilter struct {
+	Status, Plan, Server string
+	Text                 string // part of the slug or the name
+}
+
+// Reason is why a tenant's status is changed.
+type Reason struct {
+	Reason string `json:"reason,omitempty" maxLength:"500" doc:"For the activities and, of a suspension, for its clients"`
+}
+
+// Deletion is how a tenant is deleted.
+type Deletion struct {
+	Reason       string `json:"reason,omitempty" maxLength:"500" doc:"For the activities"`
+	GraceSeconds int64  `json:"graceSeconds,omitempty" minimum:"0" doc:"How long it can be restored; 0: seven days"`
+}
+
+// Moved is a tenant after a change of its status, with where that has happened.
+type Moved struct {
+	Tenant    Tenant     `json:"tenant"`
+	Instances []Instance `json:"instances" doc:"The brokers, and whether the change has happened there"`
+	Fence     Fence      `json:"fence" doc:"What PostgreSQL itself does about it"`
+}
+
+// Instance is a broker that was told of a change.
+type Instance struct {
+	ID           string `json:"id"`
+	PeerAddress  string `json:"peerAddress,omitempty"`
+	Live         bool   `json:"live" doc:"It was heard from in the last two seconds"`
+	Acknowledged bool   `json:"acknowledged" doc:"The change has happened there"`
+}
+
+// Fence is the state of a tenant's database at its server.
+type Fence struct {
+	Closed        bool   `json:"closed" doc:"PostgreSQL lets nobody into the database"`
+	SessionsEnded int    `json:"sessionsEnded" doc:"Sessions that were left when it was closed"`
+	Error         string `json:"error,omitempty" doc:"Why the server is not as it should be; the same request again tries again"`
 }
 
 // Activity is one line of the append-only log.
 type Activity struct {
+	ID      int64     `json:"id"`
 	At      time.Time `json:"at"`
+	Tenant  string    `json:"tenant,omitempty" doc:"Slug of the tenant it is about"`
+	Server  string    `json:"server,omitempty" doc:"Name of the server it is about"`
 	Actor   string    `json:"actor" doc:"Who did it"`
 	Action  string    `json:"action" example:"provision.database"`
 	Outcome string    `json:"outcome" enum:"ok,failed,denied"`
 	Message string    `json:"message,omitempty"`
 }
 
-// Activities is a tenant's log, newest first.
+// Activities is a page of the log, newest first.
 type Activities struct {
 	Activities []Activity `json:"activities"`
+	Next       string     `json:"next,omitempty" doc:"Cursor of the next page; absent: there is none"`
 }
 
-// Stats is what the broker of the answering process does now.
-type Stats struct {
-	ActiveConnections int           `json:"activeConnections" doc:"Tenants with open pools"`
-	MaxConnections    int           `json:"maxConnections" doc:"Tenants that may have open pools at the same time"`
-	Tenants           []TenantStats `json:"tenants" doc:"Those with open pools, by slug"`
+// Server is a PostgreSQL server that holds tenants' databases.
+type Server struct {
+	Name             string `json:"name"`
+	Host             string `json:"host"`
+	Port             int    `json:"port"`
+	SSLMode          string `json:"sslMode"`
+	State            string `json:"state" enum:"active,draining,disabled"`
+	ConnectionBudget int    `json:"connectionBudget" doc:"Connections that all brokers and tenants may use together"`
+	Tenants          int    `json:"tenants" doc:"That live on it"`
+	MaxTenants       int    `json:"maxTenants,omitempty" doc:"Absent: no limit"`
 }
 
-// TenantStats is one tenant's part of Stats.
-type TenantStats struct {
-	Slug         string `json:"slug"`
-	Pools        int    `json:"pools" doc:"One for each role in use"`
-	Clients      int    `json:"clients" doc:"Clients connected"`
-	Waiting      int    `json:"waiting" doc:"Clients that wait for a server connection"`
-	Servers      int    `json:"servers" doc:"Server connections"`
-	IdleServers  int    `json:"idleServers"`
-	Transactions int64  `json:"transactions" doc:"Since the broker started"`
+// Servers is the list of servers, by name.
+type Servers struct {
+	Servers []Server `json:"servers"`
 }
 
 // Problem is a refusal, as RFC 9457 describes it.

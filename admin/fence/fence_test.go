@@ -54,7 +54,9 @@ func newHouse(t *testing.T) *house {
 		}
 		require.NoError(t, h.super.Close(ctx))
 	})
-	h.fence.Connect = func(ctx context.Context, _ int64) (*pgx.Conn, error) { return pgx.Connect(ctx, h.as(h.boss, "postgres")) }
+	h.fence.Connect = func(ctx context.Context, _ int64) (*pgx.Conn, error) {
+		return pgx.Connect(ctx, h.as(h.boss, "postgres"))
+	}
 	return h
 }
 

@@ -49,6 +49,9 @@ const (
 	defaultPlan = "STARTER"
 )
 
+// allTenants is a word of the grants of service logins.
+const allTenants = "all"
+
 // PoolModes are the ways to share server connections that a tenant can have.
 var PoolModes = []string{"transaction", "session"}
 
@@ -64,6 +67,9 @@ func validate(ctx context.Context, j *Job) error {
 	var faults []error
 	if err := slug.Check(r.Slug); err != nil {
 		faults = append(faults, err)
+	}
+	if r.Slug == allTenants {
+		faults = append(faults, fmt.Errorf("slug %q stands for every tenant where logins are granted some: choose another", r.Slug))
 	}
 	if n := utf8.RuneCountInString(r.Name); n > maxName || strings.ContainsFunc(r.Name, control) {
 		faults = append(faults, fmt.Errorf("name has %d characters: up to %d are allowed, no control characters", n, maxName))

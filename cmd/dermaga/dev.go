@@ -30,7 +30,7 @@ programs (or fetched once), listens on loopback and ends with this process; all 
 stays in the data folder, and the next start finds it there.`,
 		Args: noArgs,
 	}
-	settings := takeSettings(cmd, s, dataGroup, devGroup, brokerGroup, adminGroup, logGroup)
+	settings := takeSettings(cmd, s, dataGroup, devGroup, brokerGroup, adminGroup, logGroup).refuseUnknown()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := settings.resolve()
 		if err != nil {
@@ -75,7 +75,7 @@ func dev(ctx context.Context, o options, out io.Writer, log *slog.Logger) (err e
 	if o.registry.url, err = makeRegistry(ctx, server.url); err != nil {
 		return err
 	}
-	reg, err := openRegistry(ctx, o, log)
+	reg, err := openRegistry(ctx, o, d, log)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func dev(ctx context.Context, o options, out io.Writer, log *slog.Logger) (err e
 	if err := addServer(ctx, reg, serverAt{name: devServerName, url: server.url}, log); err != nil {
 		return err
 	}
-	sys, err := assemble(o, d, reg, log)
+	sys, err := assemble(ctx, o, d, reg, log)
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,12 @@
 //
 // Read it in this order: root.go (the commands and their exit codes),
 // settings.go and settings_table.go (every flag and environment variable,
-// declared once), assemble.go (who is joined to whom), then one file per
-// command: serve.go, dev.go, tenant.go, registry.go, version.go.
+// declared once), assemble.go (who is joined to whom), talk.go (a command that
+// speaks to the admin API), then one file per command, named like it.
 package main
 
 import "os"
 
 func main() {
-	os.Exit(run(os.Args[1:], streams{out: os.Stdout, err: os.Stderr, env: os.LookupEnv}))
+	os.Exit(run(os.Args[1:], streams{out: os.Stdout, err: os.Stderr, env: os.LookupEnv, environ: os.Environ}))
 }

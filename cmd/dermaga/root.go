@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes: a script can tell a wrong call from a failed one.
@@ -23,6 +24,8 @@ const (
 type streams struct {
 	out, err io.Writer
 	env      func(string) (string, bool)
+	environ  func() []string // all of it, as os.Environ; nil: unknown
+	args     []string        // the command line, for what its parser leaves out
 }
 
 // A usageError is a call that no retry makes right.
@@ -40,6 +43,7 @@ func run(args []string, s streams) int {
 		stop() // from here on a signal has its default effect again
 	}()
 
+	s.args = args
 	root := newRoot(s)
 	root.SetArgs(args)
 	root.SetOut(s.out)
@@ -70,9 +74,16 @@ Clients connect to postgresql://user:password@broker:6432/<slug>.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
+		var unknown *pflag.NotExistError
+		hint := ""
+		if errors.As(err, &unknown) {
+			hint = didYouMean("--"+unknown.GetSpecifiedName(), flagNames(cmd))
+		}
+		return usageError{fmt.Errorf("%w%s (see: %s --help)", err, hint, cmd.CommandPath())}
 	})
-	root.AddCommand(newServe(s), newDev(s), newTenant(s), newRegistry(s), newVersion(), newSettings())
+	root.AddCommand(newServe(s), newDev(s),
+		newTenant(s), newLogin(s), newServer(s), newStats(s), newActivities(s), newDisconnect(s),
+		newRegistry(s), newConfig(s), newVersion(), newSettings())
 	return root
 }
 

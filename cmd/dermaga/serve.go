@@ -22,14 +22,15 @@ func newServe(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the broker and the admin API",
-		Long: `Run the broker and the admin API until SIGINT or SIGTERM; clients in a transaction
-then get --drain-timeout to finish. The registry must have been prepared once by:
-dermaga registry migrate`,
+		Long: `Run the broker and the admin API, or one of them, until SIGINT or SIGTERM. Then /ready
+says no, nobody new is let in, clients in a transaction get --drain-timeout to finish, and
+idle ones are closed last; a second signal ends the process at once. The registry must
+have been prepared once by: dermaga registry migrate`,
 		Args: noArgs,
 	}
-	settings := takeSettings(cmd, s, registryGroup, sealingGroup, tenantsGroup, brokerGroup, adminGroup, logGroup)
+	settings := takeSettings(cmd, s, serveGroups...).refuseUnknown()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		o, err := settings.resolve("registry-url", "encryption-key-file")
+		o, err := settings.resolveServe()
 		if err != nil {
 			return err
 		}
@@ -44,7 +45,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		return err
 	}
 	defer d.close()
-	reg, err := openRegistry(ctx, o, log)
+	reg, err := openRegistry(ctx, o, d, log)
 	if err != nil {
 		return err
 	}
@@ -52,11 +53,12 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if err := addFirstServer(ctx, o, reg, log); err != nil {
 		return err
 	}
-	sys, err := assemble(o, d, reg, log)
+	sys, err := assemble(ctx, o, d, reg, log)
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "broker", d.broker.Addr().String(), "admin", d.admin.Addr().String(), "version", thisBuild().Version)
+	log.Info("serving", "broker", d.brokerAddress(), "admin", d.admin.Addr().String(), "peer", d.peerAddress(),
+		"admin_api", !o.parts.noAdmin, "version", thisBuild().Version)
 	err = sys.run(ctx, nil)
 	log.Info("ended")
 	return err
@@ -114,6 +116,9 @@ func addServer(ctx context.Context, reg *registry.Registry, at serverAt, log *sl
 		return fmt.Errorf("put server %s into the registry: %w", at.name, err)
 	}
 	log.Info("server prepared", "server", at.name, "host", at.host, "port", at.port, "role", ready.Role, "version", ready.Version)
+	if !ready.MayEnd {
+		log.Warn("sessions of suspended tenants cannot be ended there: as a superuser, GRANT pg_signal_backend to the role", "server", at.name, "role", ready.Role)
+	}
 	for _, name := range ready.Open {
 		log.Warn("every tenant may connect to this database: REVOKE CONNECT ON DATABASE … FROM PUBLIC", "server", at.name, "database", name)
 	}

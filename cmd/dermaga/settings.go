@@ -41,6 +41,7 @@ const (
 	registryGroup group = "Registry database"
 	sealingGroup  group = "Registry key and cache"
 	tenantsGroup  group = "Tenant databases"
+	partsGroup    group = "What runs"
 	brokerGroup   group = "Broker"
 	adminGroup    group = "Admin API"
 	logGroup      group = "Log"
@@ -54,6 +55,7 @@ const (
 type options struct {
 	registry registryOptions
 	tenants  tenantsOptions
+	parts    partsOptions
 	broker   brokerOptions
 	admin    adminOptions
 	log      logOptions
@@ -81,14 +83,18 @@ func (f *flagText) Set(text string) error {
 
 // knobs are the settings of one command, with what the command line said.
 type knobs struct {
-	env   func(string) (string, bool)
+	streams
+	cmd   *cobra.Command
 	given map[string]*flagText // by flag
 	list  []setting
+
+	// strict has resolve refuse what looks like a setting and is none.
+	strict bool
 }
 
 // takeSettings gives cmd the flags of groups.
 func takeSettings(cmd *cobra.Command, s streams, groups ...group) *knobs {
-	k := &knobs{env: s.env, given: map[string]*flagText{}}
+	k := &knobs{streams: s, cmd: cmd, given: map[string]*flagText{}}
 	for _, g := range groups {
 		for _, one := range table {
 			if one.group != g {
@@ -118,15 +124,19 @@ func (s setting) usage() string {
 // default. required names flags that must have a value. The error names every
 // fault with the value and what would be right.
 func (k *knobs) resolve(required ...string) (options, error) {
-	var o options
+	o, faults := k.parse(required...)
+	return o, usageFaults(faults)
+}
+
+func (k *knobs) parse(required ...string) (o options, faults []error) {
 	for _, s := range table {
 		if s.def != "" {
 			if err := s.parse.into(&o, s.def); err != nil {
-				return o, fmt.Errorf("default of --%s: %w", s.flag, err)
+				faults = append(faults, fmt.Errorf("default of --%s: %w", s.flag, err))
 			}
 		}
 	}
-	var faults []error
+	faults = append(faults, k.unknown()...)
 	for _, s := range k.list {
 		text, origin, err := k.read(s)
 		switch {
@@ -140,7 +150,7 @@ func (k *knobs) resolve(required ...string) (options, error) {
 			}
 		}
 	}
-	return o, usageFaults(faults)
+	return o, faults
 }
 
 // read finds the text of s and where it came from.

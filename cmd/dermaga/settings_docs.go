@@ -14,15 +14,16 @@ var groups = []struct {
 	group    group
 	commands string
 }{
-	{registryGroup, "serve, registry migrate, registry token"},
+	{registryGroup, "serve, registry"},
 	{sealingGroup, "serve, registry token"},
 	{tenantsGroup, "serve"},
+	{partsGroup, "serve"},
 	{brokerGroup, "serve, dev"},
 	{adminGroup, "serve, dev"},
 	{logGroup, "serve, dev, registry token"},
 	{devGroup, "dev"},
-	{dataGroup, "dev, tenant"},
-	{clientGroup, "tenant"},
+	{dataGroup, "dev, and all that speak to the admin API"},
+	{clientGroup, "tenant, login, server, stats, activities, disconnect"},
 }
 
 // newSettings prints the documentation that is made of the table; hidden, since
@@ -48,8 +49,11 @@ func settingsMarkdown() string {
 <!-- Made from cmd/dermaga/settings_table.go by: go generate ./cmd/dermaga -->
 
 Every setting is a flag and an environment variable; the flag wins. All faults are
-reported at once, with the value and what would be right. Durations are written
-30m, 90s or 1500ms; a bare number counts milliseconds.
+reported at once, with the value and what would be right, and so are a flag or a
+variable DERMAGA_… that is none of these, with the one that was probably meant.
+` + "`dermaga config check`" + ` looks without starting anything, ` + "`dermaga config show`" + ` tells each
+value and where it comes from. Durations are written 30m, 90s or 1500ms; a bare
+number counts milliseconds.
 `)
 	for _, g := range groups {
 		fmt.Fprintf(&b, "\n## %s\n\nCommands: %s.\n\n", g.group, g.commands)

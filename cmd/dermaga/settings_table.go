@@ -62,6 +62,17 @@ var table = []setting{
 	},
 
 	{
+		group: partsGroup, flag: "no-admin", env: "DERMAGA_NO_ADMIN", def: "false",
+		doc:   "leave out the admin API; /health, /ready and /metrics stay at its address",
+		parse: yesNo(func(o *options) *bool { return &o.parts.noAdmin }),
+	},
+	{
+		group: partsGroup, flag: "no-broker", env: "DERMAGA_NO_BROKER", def: "false",
+		doc:   "leave out the broker: this process administers, others serve clients",
+		parse: yesNo(func(o *options) *bool { return &o.parts.noBroker }),
+	},
+
+	{
 		group: brokerGroup, flag: "listen", env: "DERMAGA_LISTEN", def: "127.0.0.1:6432",
 		doc:   "address at which clients reach the broker",
 		parse: address(func(o *options) *string { return &o.broker.listen }),
@@ -102,6 +113,21 @@ var table = []setting{
 		parse: duration(func(o *options) *time.Duration { return &o.broker.connectionTTL }),
 	},
 	{
+		group: brokerGroup, flag: "max-client-conn", env: "DERMAGA_MAX_CLIENT_CONN", def: "10000",
+		doc:   "clients connected at the same time, of all tenants; each takes a file descriptor, as does each server connection",
+		parse: whole(func(o *options) *int { return &o.broker.maxClients }, 1, 1_000_000),
+	},
+	{
+		group: brokerGroup, flag: "queue-length", env: "DERMAGA_QUEUE_LENGTH", defDoc: "no limit but the time",
+		doc:   "clients of one pool that may wait for a server connection; one more is refused at once",
+		parse: whole(func(o *options) *int { return &o.broker.queueLength }, 1, 1_000_000),
+	},
+	{
+		group: brokerGroup, flag: "max-prepared-statements", env: "DERMAGA_MAX_PREPARED_STATEMENTS", def: "200",
+		doc:   "prepared statements that a server connection keeps for its clients; the least recently used makes room",
+		parse: whole(func(o *options) *int { return &o.broker.preparedStatements }, 1, 1_000_000),
+	},
+	{
 		group: brokerGroup, flag: "query-wait-timeout", env: "DERMAGA_QUERY_WAIT_TIMEOUT", def: "2m",
 		doc:   "longest wait of a client for a server connection",
 		parse: duration(func(o *options) *time.Duration { return &o.broker.queryWait }),
@@ -122,19 +148,55 @@ var table = []setting{
 		parse: duration(func(o *options) *time.Duration { return &o.broker.serverConnect }),
 	},
 	{
+		group: brokerGroup, flag: "server-login-retry", env: "DERMAGA_SERVER_LOGIN_RETRY", def: "15s",
+		doc:   "pause after a server refused a login for good (no such database, wrong password) before it is asked again",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.loginRetry }),
+	},
+	{
+		group: brokerGroup, flag: "tcp-user-timeout", env: "DERMAGA_TCP_USER_TIMEOUT", def: "5m",
+		doc:   "time after which a connection is closed whose other end does not acknowledge what was sent",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.tcpUser }),
+	},
+	{
+		group: brokerGroup, flag: "suspend-grace", env: "DERMAGA_SUSPEND_GRACE", def: "10s",
+		doc:   "longest time that a running transaction gets when its login is taken away; of a suspended tenant PostgreSQL ends it sooner, after a second",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.suspendGrace }),
+	},
+	{
+		group: brokerGroup, flag: "provision-wait-timeout", env: "DERMAGA_PROVISION_WAIT_TIMEOUT", def: "5s",
+		doc:   "longest wait of a login for a tenant that is being made",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.provisionWait }),
+	},
+	{
+		group: brokerGroup, flag: "migration-wait-timeout", env: "DERMAGA_MIGRATION_WAIT_TIMEOUT", def: "30s",
+		doc:   "longest wait of a login or a new transaction for a tenant that is being migrated",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.migrationWait }),
+	},
+	{
 		group: brokerGroup, flag: "handshake-timeout", env: "DERMAGA_HANDSHAKE_TIMEOUT", def: "15s",
 		doc:   "longest time from a client's connection to its accepted password",
 		parse: duration(func(o *options) *time.Duration { return &o.broker.handshake }),
 	},
 	{
 		group: brokerGroup, flag: "drain-timeout", env: "DERMAGA_DRAIN_TIMEOUT", def: "30s",
-		doc:   "longest time that running transactions get to finish when the broker is told to end",
+		doc:   "longest time that running transactions get to finish when the process is told to end; a second signal ends it at once",
 		parse: duration(func(o *options) *time.Duration { return &o.broker.drain }),
 	},
 	{
 		group: brokerGroup, flag: "loops", env: "DERMAGA_LOOPS", defDoc: "one for two processors",
 		doc:   "event loops that relay; each keeps a thread busy",
 		parse: whole(func(o *options) *int { return &o.broker.loops }, 1, 1024),
+	},
+
+	{
+		group: brokerGroup, flag: "peer-listen", env: "DERMAGA_PEER_LISTEN", def: "127.0.0.1:0",
+		doc:   "address at which other instances and the admin API ask this broker; who has not the same ENCRYPTION_KEY is not answered",
+		parse: address(func(o *options) *string { return &o.broker.peerListen }),
+	},
+	{
+		group: brokerGroup, flag: "peer-advertise", env: "DERMAGA_PEER_ADVERTISE", defDoc: "the address of --peer-listen",
+		doc:   "HOST:PORT at which the others reach --peer-listen",
+		parse: address(func(o *options) *string { return &o.broker.peerAdvertise }),
 	},
 
 	{
@@ -161,7 +223,7 @@ var table = []setting{
 
 	{
 		group: dataGroup, flag: "data", env: "DERMAGA_DATA", defDoc: "/var/lib/dermaga for root, else $XDG_DATA_HOME/dermaga or ~/.local/share/dermaga",
-		doc:   "folder of dermaga dev: its PostgreSQL, key, certificate and passwords; tenant commands read there where the admin API is",
+		doc:   "folder of dermaga dev: its PostgreSQL, key, certificate and passwords; the other commands read there where the admin API is",
 		parse: text("DIR", func(o *options) *string { return &o.dataDir }),
 	},
 
@@ -210,16 +272,26 @@ type tenantsOptions struct {
 	prefix string
 }
 
+type partsOptions struct {
+	noAdmin, noBroker bool
+}
+
 type brokerOptions struct {
 	listen, advertise               string
+	peerListen, peerAdvertise       string
 	tlsCert, tlsKey                 string
 	requireTLS                      bool
 	poolMode                        string
-	maxConnections                  int
+	maxConnections, maxClients      int
+	queueLength                     int // 0: no limit
+	preparedStatements              int // of a server connection
 	connectionTTL                   time.Duration
 	queryWait                       time.Duration
 	serverIdle, serverLifetime      time.Duration
 	serverConnect, handshake, drain time.Duration
+	loginRetry, tcpUser             time.Duration
+	suspendGrace                    time.Duration
+	provisionWait, migrationWait    time.Duration
 	loops                           int // 0: the broker decides
 }
 

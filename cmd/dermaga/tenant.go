@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,34 +15,9 @@ import (
 const shownActivities = 20
 
 func newTenant(s streams) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "tenant",
-		Short: "Create and look at tenants, through the admin API",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newTenantCreate(s), newTenantList(s), newTenantShow(s))
-	return cmd
-}
-
-// talk makes a command that speaks to the admin API. do gets the client and
-// whether JSON is wanted.
-func talk(s streams, cmd *cobra.Command, do func(ctx context.Context, c *client.Client, out io.Writer, asJSON bool, args []string) error) *cobra.Command {
-	settings := takeSettings(cmd, s, clientGroup, dataGroup)
-	asJSON := cmd.Flags().Bool("json", false, "print JSON, for programs")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o, err := settings.resolve()
-		if err != nil {
-			return err
-		}
-		api, err := adminClient(o, s)
-		if err != nil {
-			return err
-		}
-		defer api.Close()
-		return do(cmd.Context(), api, cmd.OutOrStdout(), *asJSON, args)
-	}
-	return cmd
+	return parent("tenant", "Create, change and look at tenants",
+		newTenantCreate(s), newTenantRetry(s), newTenantList(s), newTenantShow(s), newTenantSet(s),
+		newTenantSuspend(s), newTenantResume(s), newTenantDelete(s), newTenantRestore(s), newTenantPassword(s))
 }
 
 func newTenantCreate(s streams) *cobra.Command {
@@ -63,21 +35,39 @@ func newTenantCreate(s streams) *cobra.Command {
 	flags.IntVar(&t.PoolSize, "pool-size", 0, "server connections its clients share (default: the plan's)")
 	flags.StringVar(&t.PoolMode, "pool-mode", "", "transaction or session (default: the broker's)")
 	flags.IntVar(&t.MaxClients, "max-clients", 0, "clients at the same time (default: the plan's)")
-	return talk(s, cmd, func(ctx context.Context, c *client.Client, out io.Writer, asJSON bool, args []string) error {
-		t.Slug = args[0]
-		made, err := c.CreateTenant(ctx, t)
+	idempotencyKey(cmd, &t.IdempotencyKey)
+	return talk(s, cmd, func(ctx context.Context, c call) error {
+		t.Slug = c.args[0]
+		made, err := c.api.CreateTenant(ctx, t)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return printJSON(out, made)
-		}
-		return printCreated(out, made)
+		return c.show(made, func() error { return c.printCreated(made) })
 	})
 }
 
-func printCreated(out io.Writer, made client.Created) error {
-	_, err := fmt.Fprintf(out, `tenant %s is %s
+// idempotencyKey is the flag of commands that make something.
+func idempotencyKey(cmd *cobra.Command, key *string) {
+	cmd.Flags().StringVar(key, "idempotency-key", "", "a second call with the same key gets the first one's answer")
+}
+
+func newTenantRetry(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "retry SLUG",
+		Short: "Provision a tenant whose provisioning failed or was cut off",
+		Args:  exactArgs("SLUG"),
+	}
+	return talk(s, cmd, func(ctx context.Context, c call) error {
+		made, err := c.api.RetryTenant(ctx, c.args[0])
+		if err != nil {
+			return err
+		}
+		return c.show(made, func() error { return c.printCreated(made) })
+	})
+}
+
+func (c call) printCreated(made client.Created) error {
+	return c.printf(`tenant %s is %s
 
   %s
 
@@ -85,24 +75,28 @@ The password is in the URL and is shown this once. Try it:
 
   psql '%s' -c 'select code, name_id from accounts limit 5'
 `, made.Slug, made.Status, made.URL, made.URL)
-	return err
 }
 
 func newTenantList(s streams) *cobra.Command {
+	var f client.TenantFilter
 	cmd := &cobra.Command{Use: "list", Short: "List the tenants", Args: noArgs}
-	return talk(s, cmd, func(ctx context.Context, c *client.Client, out io.Writer, asJSON bool, _ []string) error {
-		found, err := c.Tenants(ctx)
+	flags := cmd.Flags()
+	flags.StringVar(&f.Status, "status", "", "only these: PROVISIONING, MIGRATING, ACTIVE, SUSPENDED or DELETED (default: all but DELETED)")
+	flags.StringVar(&f.Plan, "plan", "", "only those with this plan")
+	flags.StringVar(&f.Server, "server", "", "only those on this server")
+	flags.StringVar(&f.Text, "text", "", "only those with this in the slug or the name")
+	return talk(s, cmd, func(ctx context.Context, c call) error {
+		found, err := c.api.Tenants(ctx, f)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return printJSON(out, found)
-		}
-		rows := [][]string{{"SLUG", "NAME", "PLAN", "STATUS", "SERVER", "DATABASE", "CREATED"}}
-		for _, t := range found {
-			rows = append(rows, []string{t.Slug, t.Name, t.Plan, t.Status, t.Server, t.Database, when(t.CreatedAt)})
-		}
-		return printTable(out, rows)
+		return c.show(found, func() error {
+			rows := [][]string{{"SLUG", "NAME", "PLAN", "STATUS", "SERVER", "DATABASE", "CREATED"}}
+			for _, t := range found {
+				rows = append(rows, []string{t.Slug, t.Name, t.Plan, t.Status, t.Server, t.Database, when(t.CreatedAt)})
+			}
+			return printTable(c.out, rows)
+		})
 	})
 }
 
@@ -114,19 +108,16 @@ type shown struct {
 
 func newTenantShow(s streams) *cobra.Command {
 	cmd := &cobra.Command{Use: "show SLUG", Short: "Show a tenant and what was done to it", Args: exactArgs("SLUG")}
-	return talk(s, cmd, func(ctx context.Context, c *client.Client, out io.Writer, asJSON bool, args []string) error {
-		t, err := c.Tenant(ctx, args[0])
+	return talk(s, cmd, func(ctx context.Context, c call) error {
+		t, err := c.api.Tenant(ctx, c.args[0])
 		if err != nil {
 			return err
 		}
-		log, err := c.Activities(ctx, args[0], shownActivities)
+		log, err := c.api.Activities(ctx, c.args[0], shownActivities)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return printJSON(out, shown{t, log})
-		}
-		return printTenant(out, t, log)
+		return c.show(shown{t, log}, func() error { return printTenant(c.out, t, log) })
 	})
 }
 
@@ -135,12 +126,16 @@ func printTenant(out io.Writer, t client.Tenant, log []client.Activity) error {
 	if t.StatusReason != "" {
 		status += ": " + t.StatusReason
 	}
+	if t.PurgeAfter != nil {
+		status += ", to be restored until " + when(*t.PurgeAfter)
+	}
 	rows := [][]string{
 		{"slug", t.Slug},
 		{"name", t.Name},
 		{"status", status},
 		{"plan", t.Plan},
 		{"pool size", orElse(t.PoolSize, "the plan's")},
+		{"min pool size", orElse(t.MinPoolSize, "none")},
 		{"pool mode", orText(t.PoolMode, "the broker's default")},
 		{"max clients", orElse(t.MaxClients, "the plan's")},
 		{"server", t.Server},
@@ -153,42 +148,8 @@ func printTenant(out io.Writer, t client.Tenant, log []client.Activity) error {
 	if err := printTable(out, rows); err != nil || len(log) == 0 {
 		return err
 	}
-	if _, err := fmt.Fprintln(out, "\nactivities, newest first"); err != nil {
+	if _, err := io.WriteString(out, "\nactivities, newest first\n"); err != nil {
 		return err
 	}
-	rows = nil
-	for _, a := range log {
-		rows = append(rows, []string{when(a.At), a.Action, a.Outcome, a.Actor, a.Message})
-	}
-	return printTable(out, rows)
-}
-
-func printTable(out io.Writer, rows [][]string) error {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	for _, row := range rows {
-		for i, cell := range row {
-			if i > 0 {
-				fmt.Fprint(w, "\t")
-			}
-			fmt.Fprint(w, cell)
-		}
-		fmt.Fprintln(w)
-	}
-	return w.Flush() // reports what the writes ran into
-}
-
-func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
-
-func orElse(n int, text string) string {
-	if n == 0 {
-		return text
-	}
-	return strconv.Itoa(n)
-}
-
-func orText(s, text string) string {
-	if s == "" {
-		return text
-	}
-	return s
+	return printActivities(out, log, false)
 }
