@@ -37,7 +37,7 @@ type barrier struct {
 
 // notes are announced changes, together.
 type notes struct {
-	newest     int64
+	changes    []int64
 	everything bool
 	tenants    map[string]bool // by id
 	logins     map[string]bool // by id
@@ -57,6 +57,7 @@ func newWatcher(b *Broker) *watcher {
 // note takes down a change. It is called by the registry's listener and does not
 // block.
 func (w *watcher) note(ch registry.Change) {
+	w.acks.hear(ch.ID)
 	w.mu.Lock()
 	w.noted.add(ch)
 	w.mu.Unlock()
@@ -67,7 +68,7 @@ func (w *watcher) note(ch registry.Change) {
 }
 
 func (n *notes) add(ch registry.Change) {
-	n.newest = max(n.newest, ch.ID)
+	n.changes = append(n.changes, ch.ID)
 	mark := func(set *map[string]bool) {
 		if *set == nil {
 			*set = map[string]bool{}
@@ -103,7 +104,7 @@ func (w *watcher) take() notes {
 func (w *watcher) giveBack(n notes) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.noted.newest = max(w.noted.newest, n.newest)
+	w.noted.changes = append(n.changes, w.noted.changes...)
 	w.noted.everything, w.noted.allRoutes = true, true
 }
 
@@ -111,7 +112,9 @@ func (w *watcher) giveBack(n notes) {
 func (w *watcher) run(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	w.round(ctx, notes{newest: w.b.reg.Stats().SeenChange}, true)
+	so := w.b.reg.Stats().SeenChange // nobody is here whom it could concern
+	w.acks.hear(so)
+	w.round(ctx, notes{changes: []int64{so}}, true)
 	for {
 		all := false
 		select {
@@ -147,8 +150,8 @@ func (w *watcher) round(ctx context.Context, n notes, all bool) {
 			return
 		}
 	}
-	batch := w.acks.begin(n.newest)
-	defer w.acks.done(batch)
+	batch := w.acks.begin(n.changes)
+	defer w.acks.end(batch)
 	for _, id := range ids {
 		state, ok := states[id]
 		if !ok {
