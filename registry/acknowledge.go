@@ -17,11 +17,12 @@ import (
 // come in the order in which they were committed, which is not always that of
 // their ids: what is acknowledged is the greatest id told below which nothing is
 // left to do. An observer that hears a smaller id than one acknowledged before
-// acknowledges that one again when it is done.
+// acknowledges that one again when it is done. Entity "*" stands for any number
+// of changes: until its own id is acknowledged, nothing is.
 func (r *Registry) Acknowledge(change int64) {
 	for {
 		had := r.acked.Load()
-		if change <= had {
+		if change <= had || change < r.doubtful.Load() {
 			return
 		}
 		if r.acked.CompareAndSwap(had, change) {

@@ -165,13 +165,13 @@ func (l *listener) beginAgain(ctx context.Context, conn *pgx.Conn) error {
 	if err := l.begin(ctx, conn); err != nil {
 		return err
 	}
-	l.r.acked.Store(0)
 	l.everything()
 	return nil
 }
 
 func (l *listener) everything() {
-	l.r.takeBack(l.newest)
+	l.r.doubtful.Store(l.newest)
+	l.r.acked.Store(0)
 	l.r.cache.doubt()
 	l.tell(Change{ID: l.newest, Entity: "*", EntityID: "*"})
 }

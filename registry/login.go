@@ -184,10 +184,10 @@ func (r *Registry) LoginByID(ctx context.Context, id string) (Login, error) {
 
 // LoginByName returns a tenant's login, or a service login if tenantID is "".
 func (r *Registry) LoginByName(ctx context.Context, tenantID, name string) (Login, error) {
-	l, err := oneLogin(logins(ctx, r.pool, "", name, LoginFilter{TenantID: tenantID, Service: tenantID == ""}))
 	if name == "" {
-		err = pgx.ErrNoRows
+		return Login{}, fmt.Errorf("login: %w", ErrNotFound)
 	}
+	l, err := oneLogin(logins(ctx, r.pool, "", name, LoginFilter{TenantID: tenantID, Service: tenantID == ""}))
 	return l, explain(fmt.Sprintf("login %q", name), err)
 }
 

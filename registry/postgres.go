@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -76,7 +77,8 @@ func sentinelFor(err error) error {
 	if !errors.As(err, &pg) {
 		var network net.Error
 		var connect *pgconn.ConnectError
-		if errors.As(err, &connect) || errors.As(err, &network) && !errors.Is(err, context.Canceled) {
+		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if ended || errors.As(err, &connect) || errors.As(err, &network) && !errors.Is(err, context.Canceled) {
 			return ErrUnavailable
 		}
 		return nil

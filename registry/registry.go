@@ -86,6 +86,7 @@ type Registry struct {
 	presence   presence     // of this process among the others
 	shares     shares       // of the servers' connections
 	acked      atomic.Int64 // newest change acknowledged
+	doubtful   atomic.Int64 // the change up to which everything may have changed
 	bell       bell         // wakes the listener
 	life       context.Context
 	end        context.CancelFunc // of life
