@@ -41,6 +41,8 @@ func TestMain(m *testing.M) {
 // testKey is an ENCRYPTION_KEY.
 const testKey = "6f1c9a0be37d5248c4e1b7830f5a92d6ec3481bd7a0f69255dcb1e8497f302a4"
 
+var discard = slog.New(slog.DiscardHandler)
+
 // patience bounds every wait of a test: far longer than anything takes.
 const patience = 20 * time.Second
 

@@ -33,7 +33,13 @@ type Server struct {
 // returns. At the test's end all connections are closed and scripts waited for.
 func Serve(t testing.TB, script func(c *Conn)) *Server {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return ServeAt(t, "127.0.0.1:0", script)
+}
+
+// ServeAt is Serve at a given address.
+func ServeAt(t testing.TB, address string, script func(c *Conn)) *Server {
+	t.Helper()
+	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
