@@ -122,6 +122,17 @@ func (w *watcher) barrier(tenant string) (barrier, bool) {
 	return g, ok
 }
 
+// count is how many tenants' clients are not simply served, by status.
+func (w *watcher) count() map[registry.Status]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[registry.Status]int{registry.Migrating: 0, registry.Suspended: 0, registry.Deleted: 0}
+	for _, g := range w.barriers {
+		out[g.Status]++
+	}
+	return out
+}
+
 // lookAtOnce bounds the look-ups that one round has under way.
 const lookAtOnce = 8
 

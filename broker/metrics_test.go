@@ -4,9 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nusajournal/dermaga/broker"
 	"github.com/nusajournal/dermaga/internal/fakepg"
 )
 
@@ -24,9 +26,11 @@ func TestMetricsCountByTenant(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, problems)
 	require.NoError(t, testutil.CollectAndCompare(b.Collector(), strings.NewReader(`
-# HELP dermaga_clients Clients connected.
+# HELP dermaga_clients Clients that are logged in, by state: waiting for a server, active on one, or idle.
 # TYPE dermaga_clients gauge
-dermaga_clients{role="r",tenant="one"} 1
+dermaga_clients{role="r",state="active",tenant="one"} 0
+dermaga_clients{role="r",state="idle",tenant="one"} 1
+dermaga_clients{role="r",state="waiting",tenant="one"} 0
 # HELP dermaga_connections_accepted_total Connections accepted.
 # TYPE dermaga_connections_accepted_total counter
 dermaga_connections_accepted_total 2
@@ -40,4 +44,47 @@ dermaga_tenant_pools 1
 # TYPE dermaga_transactions_total counter
 dermaga_transactions_total{role="r",tenant="one"} 3
 `), "dermaga_clients", "dermaga_connections_accepted_total", "dermaga_connections_refused_total", "dermaga_tenant_pools", "dermaga_transactions_total"))
+}
+
+// What the loops count in powers of two is a native histogram as it is.
+func TestDurationsAreNativeHistograms(t *testing.T) {
+	up := realUpstream(t)
+	w := newTown()
+	w.settle("one", up)
+	b, address := serveBroker(t, w)
+	conn := connect(t, address, "one", "one", "right", simple)
+	exec(t, conn, "SELECT pg_sleep(0.3)")
+	reg := prometheus.NewPedanticRegistry()
+	require.NoError(t, reg.Register(b.Collector()))
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() != "dermaga_transaction_seconds" {
+			continue
+		}
+		h := f.GetMetric()[0].GetHistogram()
+		require.EqualValues(t, 1, h.GetSampleCount())
+		require.GreaterOrEqual(t, h.GetSampleSum(), 0.3)
+		require.Less(t, h.GetSampleSum(), 10.0)
+		// The bucket of schema 0 whose index is i ends at 2^i seconds.
+		require.GreaterOrEqual(t, h.GetPositiveSpan()[0].GetOffset(), int32(-1))
+		return
+	}
+	t.Fatal("no histogram")
+}
+
+// Counters outlive the pool's eviction.
+func TestCountersSurviveEviction(t *testing.T) {
+	w := townOfTwo(t)
+	b, address := serveBroker(t, w, func(c *broker.Config) { c.MaxConnections = 1 })
+	for _, user := range []string{"one", "two", "one"} {
+		c := fakepg.Dial(t, address)
+		require.Nil(t, c.Login(0, "right", "user", user))
+		_, failure := c.Query("x")
+		require.Nil(t, failure)
+	}
+	stats, err := b.Stats(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 2, stats.Pools[0].Transaction.Count())
+	require.EqualValues(t, 1, stats.Pools[0].EvictedIdle)
 }

@@ -80,8 +80,10 @@ func (b *Broker) open(ctx context.Context, key string, route *registry.Route) (*
 func (b *Broker) logRepair(route *registry.Route, mended, dialled error) {
 	switch {
 	case mended != nil:
+		b.counters.repairErrors.Add(1)
 		b.log.Error(eventRepairFailed, keyTenant, route.Slug, keyRole, route.Role, keyError, mended)
 	case dialled == nil:
+		b.counters.repairs.Add(1)
 		b.log.Warn(eventRepaired, keyTenant, route.Slug, keyRole, route.Role)
 	}
 }
