@@ -28,22 +28,22 @@ func (a *api) addDisconnect(ops huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			return a.disconnect(ctx, t.ID, in.Body)
+			return a.disconnect(ctx, t.ID, value(in.Body))
 		})
 	huma.Register(ops, operation("disconnect-all", http.MethodPost, "/v1/disconnect",
 		"End all clients of all tenants; they may connect again", registry.Admin),
 		func(ctx context.Context, in *disconnectAllInput) (*disconnectedOutput, error) {
-			return a.disconnect(ctx, "", in.Body)
+			return a.disconnect(ctx, "", value(in.Body))
 		})
 }
 
 type disconnectInput struct {
-	Slug string               `path:"slug"`
-	Body client.Disconnection `required:"false"`
+	Slug string `path:"slug"`
+	Body *client.Disconnection
 }
 
 type disconnectAllInput struct {
-	Body client.Disconnection `required:"false"`
+	Body *client.Disconnection
 }
 
 type disconnectedOutput struct{ Body client.Disconnected }

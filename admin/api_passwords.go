@@ -107,7 +107,7 @@ func (a *api) grantNew(ctx context.Context, l registry.Login, tenants []string) 
 
 type rotateInput struct {
 	LoginPath
-	Body client.Rotation `required:"false"`
+	Body *client.Rotation
 }
 
 type passwordOutput struct{ Body client.LoginWithPassword }
@@ -120,12 +120,12 @@ func (a *api) rotateLogin(ctx context.Context, in *rotateInput) (*passwordOutput
 	if err := mayChange(ctx, l); err != nil {
 		return nil, err
 	}
-	return a.rotate(ctx, "rotate-login", l, in.Body)
+	return a.rotate(ctx, "rotate-login", l, value(in.Body))
 }
 
 type resetInput struct {
-	Slug string          `path:"slug"`
-	Body client.Rotation `required:"false"`
+	Slug string `path:"slug"`
+	Body *client.Rotation
 }
 
 // resetPassword is rotateLogin for the login that came with the tenant.
@@ -134,7 +134,7 @@ func (a *api) resetPassword(ctx context.Context, in *resetInput) (*passwordOutpu
 	if err != nil {
 		return nil, err
 	}
-	return a.rotate(ctx, "reset-password", l, in.Body)
+	return a.rotate(ctx, "reset-password", l, value(in.Body))
 }
 
 func (a *api) rotate(ctx context.Context, what string, l registry.Login, r client.Rotation) (*passwordOutput, error) {

@@ -18,7 +18,7 @@ func (a *api) addStatus(ops huma.API) {
 		huma.Register(ops, operation(id+"-tenant", http.MethodPost, "/v1/tenants/{slug}/"+id, summary,
 			role, http.StatusNotFound, http.StatusConflict),
 			func(ctx context.Context, in *moveInput) (*movedOutput, error) {
-				return a.move(ctx, id, in.Slug, in.Body.Reason, do)
+				return a.move(ctx, id, in.Slug, value(in.Body).Reason, do)
 			})
 	}
 	move("suspend", "End a tenant's clients and let none in", registry.Operator, a.suspend)
@@ -30,8 +30,8 @@ func (a *api) addStatus(ops huma.API) {
 }
 
 type moveInput struct {
-	Slug string        `path:"slug"`
-	Body client.Reason `required:"false"`
+	Slug string `path:"slug"`
+	Body *client.Reason
 }
 
 type movedOutput struct{ Body client.Moved }
@@ -70,6 +70,9 @@ func (a *api) suspend(ctx context.Context, t registry.Tenant, act registry.Act) 
 	}
 	if err := busy(t); err != nil {
 		return err
+	}
+	if t.Status == registry.Deleted { // which may become SUSPENDED: by restoring it
+		return fmt.Errorf("%w: tenant %s is DELETED: dermaga tenant restore %s", registry.ErrTransition, t.Slug, t.Slug)
 	}
 	return a.Registry.SetStatus(ctx, t.ID, registry.Suspended, act)
 }

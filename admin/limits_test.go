@@ -1,0 +1,57 @@
+package admin_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nusajournal/dermaga/admin/client"
+	"github.com/nusajournal/dermaga/registry"
+)
+
+func TestPlanAndLimitsAreChangedAndTakenBack(t *testing.T) {
+	s := newSite(t)
+	s.addServer()
+	tenant := s.made("grown")
+	operator := s.client(registry.Operator)
+	five, mode, none, empty := 5, "session", 0, ""
+	changed, err := operator.SetTenant(t.Context(), "grown", client.TenantChange{
+		Plan: "BUSINESS", PoolSize: &five, MinPoolSize: &five, PoolMode: &mode, MaxClients: &five,
+	})
+	require.NoError(t, err)
+	require.Equal(t, []any{"BUSINESS", 5, 5, "session", 5},
+		[]any{changed.Plan, changed.PoolSize, changed.MinPoolSize, changed.PoolMode, changed.MaxClients})
+
+	conn, err := s.around(tenant)
+	require.NoError(t, err)
+	var timeout string
+	var limit int
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT current_setting('statement_timeout'),
+	  (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user)`).Scan(&timeout, &limit))
+	require.Equal(t, "1min", timeout)
+	require.Equal(t, 8, limit, "five and what is being replaced")
+
+	changed, err = operator.SetTenant(t.Context(), "grown", client.TenantChange{PoolSize: &none, MinPoolSize: &none, PoolMode: &empty})
+	require.NoError(t, err)
+	require.Equal(t, []any{"BUSINESS", 0, 0, "", 5},
+		[]any{changed.Plan, changed.PoolSize, changed.MinPoolSize, changed.PoolMode, changed.MaxClients})
+}
+
+func TestLimitsThatAreNoneAreRefused(t *testing.T) {
+	s := newSite(t)
+	s.addServer()
+	s.made("strict")
+	for body, text := range map[string]string{
+		`{"plan":"GOLD"}`:                   "want one of STARTER, BUSINESS, ENTERPRISE",
+		`{"poolMode":"perhaps"}`:            "want one of transaction, session",
+		`{"poolSize":1001}`:                 "want 1 to 1000",
+		`{"poolSize":-1}`:                   "poolSize",
+		`{"poolSize":2,"minPoolSize":3}`:    "pool size",
+		`{"pool_size":2}`:                   "pool_size",
+		`{"poolSize":9999,"poolMode":"oh"}`: `"errors":[{`,
+	} {
+		s.requireProblem(s.ask(registry.Operator, http.MethodPatch, "/v1/tenants/strict", body), http.StatusUnprocessableEntity, text)
+	}
+	require.Equal(t, registry.Overrides{}, s.tenant("strict").Overrides)
+}
