@@ -298,6 +298,24 @@ func TestHalfOpenChannelIsNoticedSoon(t *testing.T) {
 	require.Less(t, time.Since(start), 5*time.Second, "a probe a second, given up after one more")
 }
 
+func TestChangeBehindAHalfOpenChannelArrivesSoon(t *testing.T) {
+	t.Parallel()
+	admin, inst, w, _ := instance(t, nil)
+	a := served(t, admin, "a")
+	settled(t, admin, inst)
+	heard := make(chan time.Time, 100)
+	inst.OnChange(func(registry.Change) { heard <- time.Now() })
+	lookup(t, inst, "a", "app")
+	w.hang()
+	start := time.Now()
+	setStatus(t, admin, a.ID, registry.Suspended)
+	took := (<-heard).Sub(start)
+	t.Logf("told after %v", took.Round(time.Millisecond))
+	require.Less(t, took, 4*time.Second, "half a second until the next round, and half of one that is not answered")
+	require.Equal(t, registry.Suspended, lookup(t, inst, "a", "app").Route.Status)
+	require.Less(t, time.Since(start), 5*time.Second, "look-ups have new connections too")
+}
+
 // A NOTIFY that was lost, which PostgreSQL does not do, is made up for by the probe.
 func TestProbeFindsWhatNoNotificationTold(t *testing.T) {
 	t.Parallel()

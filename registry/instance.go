@@ -28,6 +28,9 @@ type Instance struct {
 // for others: 'ten seconds' in migrations/registry.
 const silence = 10 * time.Second
 
+// goneAfter is how long it takes until its row is cleared away.
+const goneAfter = 10 * time.Minute
+
 const (
 	instanceColumns = `
 i.id::text, i.peer_address, i.broker, coalesce(i.cancel_prefix, 0), i.started_at, i.heartbeat_at, i.seen_change,

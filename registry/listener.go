@@ -67,6 +67,7 @@ func (r *Registry) listen(ctx context.Context, opened chan<- error) {
 			return
 		}
 		r.log.Warn("registry_channel_lost", "error", err)
+		r.pool.Reset() // what broke one connection may have broken all
 		select {
 		case <-ctx.Done():
 			return
@@ -224,7 +225,7 @@ func (l *listener) beat(ctx context.Context, conn *pgx.Conn) error {
 	silent, err := p.beat(ctx, conn, l.newest, seen)
 	if err == nil && silent > silence {
 		// What we had may have been given to others, and they may be as late as we are.
-		l.r.shares.keepOnly = time.Now().Add(silence)
+		l.r.shares.patient = time.Now().Add(silence)
 		l.r.shares.next = time.Time{}
 	}
 	return err

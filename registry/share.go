@@ -44,8 +44,8 @@ type shares struct {
 	set  func(int64, int)
 
 	// Owned by the listener.
-	next     time.Time // division
-	keepOnly time.Time // until then nothing is raised: others may still be on their way back
+	next    time.Time // division
+	patient time.Time // until then nobody's share is free: others may still be on their way back
 }
 
 // A lease is what is written of our share of one server.
@@ -63,7 +63,7 @@ const (
 	leasesSQL = `
 SELECT s.id, s.connection_budget,
   coalesce(sum(l.connections) FILTER (WHERE i.id <> $1::text::uuid
-    AND dermaga.heard(i.heartbeat_at) > clock_timestamp() - interval '10 seconds'), 0)::int,
+    AND dermaga.heard(i.heartbeat_at) > clock_timestamp() - $2::bigint * interval '1 microsecond'), 0)::int,
   coalesce(max(l.connections) FILTER (WHERE i.id = $1::text::uuid), 0)::int,
   b.brokers, b.before, b.dividing
 FROM dermaga.servers s
@@ -77,7 +77,7 @@ CROSS JOIN (
 GROUP BY s.id, b.brokers, b.before, b.dividing
 ORDER BY s.id`
 	lowerLeaseSQL = `UPDATE dermaga.server_leases SET connections = $3 WHERE instance_id = $1::text::uuid AND server_id = $2`
-	raiseLeaseSQL = `SELECT dermaga.raise_lease($1::text::uuid, $2, $3)`
+	raiseLeaseSQL = `SELECT dermaga.raise_lease($1::text::uuid, $2, $3, $4::bigint * interval '1 microsecond')`
 )
 
 // divide brings our share of every server nearer to what is fair.
@@ -89,7 +89,11 @@ func (r *Registry) divide(ctx context.Context, conn *pgx.Conn) error {
 	if used == nil {
 		return nil
 	}
-	rows, err := conn.Query(ctx, leasesSQL, r.presence.id)
+	free := silence
+	if time.Now().Before(s.patient) {
+		free = goneAfter
+	}
+	rows, err := conn.Query(ctx, leasesSQL, r.presence.id, free.Microseconds())
 	if err != nil {
 		return fmt.Errorf("read shares: %w", err)
 	}
@@ -98,26 +102,27 @@ func (r *Registry) divide(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("read shares: %w", err)
 	}
 	for _, l := range all {
-		if err := r.settle(ctx, conn, l, used, set); err != nil {
+		if err := r.settle(ctx, conn, l, free, used, set); err != nil {
 			return fmt.Errorf("share of server %d: %w", l.Server, err)
 		}
 	}
 	return nil
 }
 
-// settle moves one share. Lower: first we keep to it, then others may have the
+// settle moves one share, where that of an instance that is silent for longer
+// than free may be taken. Lower: first we keep to it, then others may have the
 // rest. Higher: first it is ours, then we use it.
-func (r *Registry) settle(ctx context.Context, conn *pgx.Conn, l lease, used func(int64) int, set func(int64, int)) error {
+func (r *Registry) settle(ctx context.Context, conn *pgx.Conn, l lease, free time.Duration, used func(int64) int, set func(int64, int)) error {
 	target := l.target(used(l.Server))
-	if target > l.Own && time.Now().After(r.shares.keepOnly) {
-		has, err := r.raise(ctx, conn, l, target)
+	if target > l.Own {
+		has, err := r.raise(ctx, conn, l, target, free)
 		if err != nil {
 			return err
 		}
 		set(l.Server, has)
 		return nil
 	}
-	set(l.Server, min(target, l.Own))
+	set(l.Server, target)
 	if keep := max(target, used(l.Server)); keep < l.Own {
 		_, err := conn.Exec(ctx, lowerLeaseSQL, r.presence.id, l.Server, keep)
 		return err
@@ -140,8 +145,8 @@ func (l lease) target(used int) int {
 
 // raise asks for more, and gets what is free. If others hold the server's row for
 // so long that it would cost the heartbeat, the next round asks again.
-func (r *Registry) raise(ctx context.Context, conn *pgx.Conn, l lease, to int) (has int, err error) {
-	err = conn.QueryRow(ctx, raiseLeaseSQL, r.presence.id, l.Server, to).Scan(&has)
+func (r *Registry) raise(ctx context.Context, conn *pgx.Conn, l lease, to int, free time.Duration) (has int, err error) {
+	err = conn.QueryRow(ctx, raiseLeaseSQL, r.presence.id, l.Server, to, free.Microseconds()).Scan(&has)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == pgerrcode.LockNotAvailable {
 		return l.Own, nil

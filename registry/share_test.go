@@ -215,6 +215,7 @@ func TestBrokerThatWasAwayGivesWay(t *testing.T) {
 	_, used := away.has()
 	require.Equal(t, 10, used, "it cannot know")
 	w.mend()
+	start = time.Now()
 	soon(t, "both have their half", func() bool {
 		away.close(1)
 		stays.close(1)
@@ -222,6 +223,7 @@ func TestBrokerThatWasAwayGivesWay(t *testing.T) {
 		y, _ := stays.has()
 		return x == 10 && y == 10 && leased(t, db) == 20
 	})
+	t.Logf("after %v", time.Since(start).Round(time.Millisecond))
 }
 
 func TestSharesAreForBrokers(t *testing.T) {

@@ -21,6 +21,9 @@ type wire struct {
 	cut     bool
 	flowing chan struct{} // closed while bytes may pass
 	conns   map[net.Conn]bool
+	hung    int // connections up to this one
+	count   int
+	never   chan struct{} // closed at the end
 }
 
 // through returns the URL changed to lead through a new wire.
@@ -30,13 +33,14 @@ func through(t testing.TB, dsn string) (string, *wire) {
 	require.NoError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	w := &wire{ln: ln, target: u.Host, flowing: make(chan struct{}), conns: map[net.Conn]bool{}}
+	w := &wire{ln: ln, target: u.Host, flowing: make(chan struct{}), never: make(chan struct{}), conns: map[net.Conn]bool{}}
 	close(w.flowing)
 	u.Host = ln.Addr().String()
 	w.wg.Go(w.accept)
 	t.Cleanup(func() {
 		_ = ln.Close()
 		w.mend()
+		close(w.never)
 		w.breakUp()
 		w.wg.Wait()
 	})
@@ -60,19 +64,24 @@ func (w *wire) accept() {
 			continue
 		}
 		w.conns[client], w.conns[server] = true, true
+		w.count++
+		number := w.count
 		w.mu.Unlock()
-		w.wg.Go(func() { w.pump(client, server) })
-		w.wg.Go(func() { w.pump(server, client) })
+		w.wg.Go(func() { w.pump(client, server, number) })
+		w.wg.Go(func() { w.pump(server, client, number) })
 	}
 }
 
-func (w *wire) pump(to, from net.Conn) {
+func (w *wire) pump(to, from net.Conn, number int) {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buf)
 		if err == nil {
 			w.mu.Lock()
 			flowing := w.flowing
+			if number <= w.hung {
+				flowing = w.never
+			}
 			w.mu.Unlock()
 			<-flowing
 			_, err = to.Write(buf[:n])
@@ -107,6 +116,13 @@ func (w *wire) stall() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.flowing = make(chan struct{})
+}
+
+// hang lets nothing pass any more on the connections there are; new ones work.
+func (w *wire) hang() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hung = w.count
 }
 
 // mend ends a cut and a stall; what was stalled arrives now.

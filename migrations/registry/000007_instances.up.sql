@@ -33,11 +33,11 @@ BEGIN
   ON CONFLICT (id) DO NOTHING;
 END $$;
 
--- Raises a lease to what is wanted or what is free, and returns it. It is one
--- statement for its caller, who may stop at any point and must not take the lock
--- along; and it is not one of SQL, for what others hold has to be read after the
--- lock is had.
-CREATE FUNCTION dermaga.raise_lease(me uuid, server bigint, wanted int) RETURNS int
+-- Raises a lease to what is wanted or what is free, and returns it. What belongs to
+-- instances unheard of for longer than silence is free. It is one statement for its
+-- caller, who may stop at any point and must not take the lock along; and it is not
+-- one of SQL, for what others hold has to be read after the lock is had.
+CREATE FUNCTION dermaga.raise_lease(me uuid, server bigint, wanted int, silence interval) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog SET lock_timeout = '200ms' AS $$
 DECLARE
   budget int;
@@ -46,7 +46,7 @@ DECLARE
 BEGIN
   SELECT connection_budget INTO budget FROM dermaga.servers WHERE id = server FOR NO KEY UPDATE;
   SELECT coalesce(sum(l.connections) FILTER (WHERE i.id <> me
-           AND dermaga.heard(i.heartbeat_at) > clock_timestamp() - interval '10 seconds'), 0),
+           AND dermaga.heard(i.heartbeat_at) > clock_timestamp() - silence), 0),
          coalesce(max(l.connections) FILTER (WHERE i.id = me), 0)
   INTO others, has
   FROM dermaga.server_leases l JOIN dermaga.instances i ON i.id = l.instance_id
