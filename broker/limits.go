@@ -158,7 +158,16 @@ func (p *limits) Yield(pool *relay.Pool, age time.Duration) relay.Verdict {
 func (p *limits) mustLeave(t *relay.Tenant) bool {
 	held := p.open[t]
 	now := time.Now()
-	if len(p.waiting) <= p.leaving || held == nil || held.leaving || now.Sub(held.since) < p.slice || now.Sub(p.waiting[0].since) < p.slice {
+	if held == nil || held.leaving || now.Sub(held.since) < p.slice {
+		return false
+	}
+	ripe := 0 // those who have waited for a slice
+	for _, w := range p.waiting {
+		if now.Sub(w.since) >= p.slice {
+			ripe++
+		}
+	}
+	if ripe <= p.leaving {
 		return false
 	}
 	earlier := 0
@@ -169,7 +178,7 @@ func (p *limits) mustLeave(t *relay.Tenant) bool {
 	}
 	// Twice as many as are needed: some of the earlier ones may be in a long
 	// transaction and never ask.
-	return earlier < 2*len(p.waiting)
+	return earlier < 2*ripe
 }
 
 // Stays implements relay.Limits: a tenant told to go could not.
