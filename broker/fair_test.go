@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nusajournal/dermaga/broker"
+	"github.com/nusajournal/dermaga/registry"
 )
 
 // long makes tests of fairness as large and long as their claim; without it they
@@ -104,4 +106,43 @@ func TestMoreBusyTenantsThanPlacesTakeTurns(t *testing.T) {
 	t.Logf("%d tenants on %d places for %s: %.1f turns a second, no wait above %s", tenants, places, length, perSecond, longest)
 	require.Positive(t, turns)
 	require.Less(t, perSecond, float64(4*(tenants-places)+4), "a turn lasts a quarter of a second, and one is taken for each that waits")
+}
+
+func TestTenantsShareAServersConnectionsByWeight(t *testing.T) {
+	tenants, budget, length := 6, 4, 6*time.Second
+	if *long {
+		tenants, budget, length = 40, 20, time.Minute
+	}
+	w, slugs, up := manyTenants(t, tenants)
+	for i, slug := range slugs {
+		w.alter(slug, slug, func(e *registry.Entry) {
+			e.Route.Server.ConnectionBudget = budget
+			e.Route.Weight = 1 + 3*(i%2)
+		})
+	}
+	_, address := serveBroker(t, w, func(c *broker.Config) { c.QueryWaitTimeout = 30 * time.Second })
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+	over := make(chan int)
+	go func() {
+		most := 0
+		for ctx.Err() == nil {
+			most = max(most, servers(t, up.role))
+		}
+		over <- most
+	}()
+	done := busyTenants(ctx, t, address, slugs, 4)
+	require.LessOrEqual(t, <-over, budget)
+	var light, heavy []int64
+	for i, n := range done {
+		if i%2 == 0 {
+			light = append(light, n)
+		} else {
+			heavy = append(heavy, n)
+		}
+	}
+	t.Logf("%d tenants on %d connections for %s: weight 1 had %v transactions, weight 4 had %v", tenants, budget, length, light, heavy)
+	half(t, light)
+	half(t, heavy)
+	require.Greater(t, slices.Min(heavy), slices.Max(light), "who has more weight gets more")
 }
