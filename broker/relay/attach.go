@@ -22,6 +22,10 @@ func (l *loop) attach(c *client) bool {
 		l.fatal(c, l.why(p))
 		return false
 	}
+	if l.draining { // nobody opens a server any more
+		l.refuse(c, ShuttingDown)
+		return false
+	}
 	if limit := p.Target().QueueLength; limit > 0 && p.waiting.n >= limit {
 		l.refuse(c, QueueFull)
 		return false

@@ -73,22 +73,34 @@ func (l *loop) part(s *server) {
 	l.offer(s)
 }
 
-// drain tells those who are idle to go, and the others when their transaction
-// ends. The loop stops when the last is gone.
+// drain lets running transactions finish and ends their clients then, tells
+// those who wait for a server that there will be none, and leaves those who are
+// idle to the last: until then one of them may still have a transaction, if there
+// is a server for it. The loop stops when nobody is left.
 func (l *loop) drain() {
 	if l.draining {
 		return
 	}
 	l.draining = true
 	for _, c := range l.clientList() {
-		switch {
-		case c.server == nil:
+		if c.waiting {
 			l.refuse(c, ShuttingDown)
-		case c.server.due.none():
-			l.release(c.server)
 		}
 	}
 	l.soon()
+}
+
+// endIdle ends those who are idle, once nobody else is left.
+func (l *loop) endIdle() {
+	all := l.clientList()
+	for _, c := range all {
+		if c.server != nil && !c.between() {
+			return
+		}
+	}
+	for _, c := range all {
+		l.refuse(c, ShuttingDown)
+	}
 }
 
 // quit ends everything at once.

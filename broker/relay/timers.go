@@ -42,7 +42,10 @@ func (l *loop) sweep() {
 		f(l)
 	}
 	l.watchGates()
-	wanted := l.waiters > 0 || l.gateMoves() || len(l.later) > 0
+	if l.draining {
+		l.endIdle()
+	}
+	wanted := l.waiters > 0 || l.gateMoves() || len(l.later) > 0 || l.draining
 	for t := range l.gates { // late holds also where no server was ever open
 		if _, open := l.open[t]; !open {
 			t.each(l.late)
@@ -67,7 +70,7 @@ func (l *loop) sweep() {
 	case wanted:
 		l.cfg.Limits.Retry()
 		l.sweepAt = l.clock.Add(sweepWaiting)
-	case len(l.open) > 0 || l.draining:
+	case len(l.open) > 0:
 		l.sweepAt = l.clock.Add(sweepOpen)
 	default:
 		l.sweepAt = never
