@@ -101,6 +101,15 @@ func (r *Registry) RotateLogin(ctx context.Context, loginID string, overlap time
 		what := "passwords before end now"
 		if overlap > 0 {
 			what = fmt.Sprintf("passwords before end in %v", overlap)
+			before, err := login(ctx, tx, loginID)
+			if err != nil {
+				return "", err
+			}
+			if len(before.Verifiers) > 0 {
+				if verifier, err = verifierBeside(before.Verifiers[0], password); err != nil {
+					return "", err
+				}
+			}
 		}
 		return what, setVerifier(ctx, tx, loginID, verifier, overlap)
 	})
