@@ -27,7 +27,7 @@ func (b *Broker) authenticate(ctx context.Context, h hello) (identity, error) {
 		return identity{}, err
 	}
 	credentials, genuine := b.credentials(entry, h)
-	x, err := newExchange(credentials)
+	x, err := newExchange(credentials...)
 	if err != nil {
 		return identity{}, err
 	}
@@ -74,18 +74,25 @@ func (b *Broker) lookup(ctx context.Context, database, user string) (registry.En
 //
 // A service login is proven at any slug, granted or not, there or not: its salt
 // would otherwise tell anybody which slugs it has.
-func (b *Broker) credentials(entry registry.Entry, h hello) (c scram.StoredCredentials, genuine bool) {
+func (b *Broker) credentials(entry registry.Entry, h hello) (all []scram.StoredCredentials, genuine bool) {
 	login := entry.Login
-	if login != nil && len(login.Verifiers) > 0 && (login.Service || entry.Route != nil) {
-		// The salt is sent before the client proves anything, so only one
-		// verifier can be tried: the newest.
-		c, err := parseVerifier(login.Verifiers[0])
-		if err == nil {
-			return c, true
+	if login != nil && (login.Service || entry.Route != nil) {
+		for _, v := range login.Verifiers { // newest first
+			c, err := parseVerifier(v)
+			switch {
+			case err != nil:
+				b.log.Error(eventVerifier, keyConn, h.line.id, keyUser, login.Name, keyError, err)
+			case len(all) == 0 || c.KeyFactors == all[0].KeyFactors:
+				// The salt is sent before the client proves anything: only what shares
+				// the newest one's can be tried. A rotation with an overlap keeps it.
+				all = append(all, c)
+			}
 		}
-		b.log.Error(eventVerifier, keyConn, h.line.id, keyUser, login.Name, keyError, err)
+		if len(all) > 0 {
+			return all, true
+		}
 	}
-	return mockVerifier(b.mockSecret, h.database, h.user), false
+	return []scram.StoredCredentials{mockVerifier(b.mockSecret, h.database, h.user)}, false
 }
 
 // hearInitial reads the SASLInitialResponse, the only message that a client may

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -79,29 +80,44 @@ func mockVerifier(secret []byte, slug, login string) scram.StoredCredentials {
 }
 
 // An exchange is one SCRAM authentication, in the order its methods stand. Used
-// once.
+// once. It may try several passwords: they are one conversation each, and the
+// client, which is told one salt and one nonce, cannot tell.
 type exchange struct {
-	conversation *scram.ServerConversation
+	conversations []*scram.ServerConversation
 }
 
-func newExchange(credentials scram.StoredCredentials) (*exchange, error) {
-	// The name inside SCRAM is ignored, as PostgreSQL does: the startup packet's
-	// is the one that counts, and libpq leaves this one empty.
-	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return credentials, nil })
-	if err != nil {
-		return nil, fmt.Errorf("SCRAM: %w", err)
+// nonceBytes is what the library takes by itself.
+const nonceBytes = 24
+
+// newExchange checks against any of credentials, whose salt and iterations must be
+// the same.
+func newExchange(credentials ...scram.StoredCredentials) (*exchange, error) {
+	random := make([]byte, nonceBytes)
+	_, _ = rand.Read(random) // never fails: crypto/rand ends the process instead
+	nonce := base64.StdEncoding.EncodeToString(random)
+	x := &exchange{}
+	for _, c := range credentials {
+		// The name inside SCRAM is ignored, as PostgreSQL does: the startup packet's
+		// is the one that counts, and libpq leaves this one empty.
+		server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return c, nil })
+		if err != nil {
+			return nil, fmt.Errorf("SCRAM: %w", err)
+		}
+		server.WithNonceGenerator(func() string { return nonce })
+		x.conversations = append(x.conversations, server.NewConversation())
 	}
-	return &exchange{server.NewConversation()}, nil
+	return x, nil
 }
 
 // first takes the client-first-message and makes the server-first-message.
-func (x *exchange) first(message []byte) (string, error) {
+func (x *exchange) first(message []byte) (reply string, err error) {
 	if err := checkClientFirst(string(message)); err != nil {
 		return "", err
 	}
-	reply, err := x.conversation.Step(string(message))
-	if err != nil {
-		return "", errMalformedSCRAM("The client-first-message cannot be read.")
+	for _, c := range x.conversations { // which all answer the same
+		if reply, err = c.Step(string(message)); err != nil {
+			return "", errMalformedSCRAM("The client-first-message cannot be read.")
+		}
 	}
 	return reply, nil
 }
@@ -112,16 +128,19 @@ func (x *exchange) final(message []byte) (reply string, proven bool, err error) 
 	if err := checkClientFinal(string(message)); err != nil {
 		return "", false, err
 	}
-	reply, err = x.conversation.Step(string(message))
-	switch {
-	case err == nil:
-		return reply, x.conversation.Valid(), nil
-	case reply == scram.ErrInvalidProof:
-		return "", false, nil
-	case reply == scram.ErrChannelBindingsDontMatch:
-		return "", false, errMalformedSCRAM("The channel binding is not the one of the client-first-message.")
+	for _, c := range x.conversations {
+		reply, err = c.Step(string(message))
+		switch {
+		case err == nil:
+			return reply, c.Valid(), nil
+		case reply == scram.ErrInvalidProof:
+			continue
+		case reply == scram.ErrChannelBindingsDontMatch:
+			return "", false, errMalformedSCRAM("The channel binding is not the one of the client-first-message.")
+		}
+		return "", false, errMalformedSCRAM("The nonce or the proof does not fit the exchange.")
 	}
-	return "", false, errMalformedSCRAM("The nonce or the proof does not fit the exchange.")
+	return "", false, nil
 }
 
 // checkClientFirst checks gs2-header and client-first-message-bare:
