@@ -188,6 +188,7 @@ func (b *Broker) Ready() bool { return !b.draining.Load() && b.stopping.Err() ==
 // ends is closed at once, and ctx's cause returned. When it returns no goroutine
 // of the broker is left. Safe to call twice.
 func (b *Broker) Shutdown(ctx context.Context) error {
+	began := time.Now()
 	b.Drain(ctx)
 	b.mu.Lock()
 	b.stop()
@@ -200,5 +201,10 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	if b.peers != nil {
 		b.peers.Close()
 	}
-	return err
+	if err != nil {
+		b.log.Warn(eventDrained, keyTook, time.Since(began), keyError, err) // some were cut off
+		return err
+	}
+	b.log.Info(eventDrained, keyTook, time.Since(began))
+	return nil
 }

@@ -9,15 +9,25 @@
 // welcome.go and told.go (what the client is told; the hand-over). Each station
 // takes what the one before made, so that a wrong order does not compile.
 //
-// Beside the trip: dial.go and prove.go (a route → a logged-in server, when the
-// relay asks for one), cancel.go (whose key is it), check.go (provisioning's
-// proof that a login works), limits.go (which tenants may have servers),
-// errors.go (every message that a client can get), line.go (one message at a
-// time and never a byte more), stats.go and metrics.go.
+// Beside the trip: upstream.go, dial.go and prove.go (a route → a logged-in
+// server, when the relay asks for one; what is remembered of those that refuse),
+// cancel.go and cancels.go (whose key is it, and who asks too often), check.go
+// (provisioning's proof that a login works), limits.go, budget.go and shares.go
+// (which tenants may have servers, and how many), errors.go and endings.go (every
+// message that a client can get), events.go (every line of the log), line.go (one
+// message at a time and never a byte more), socket.go, stats.go, series.go and
+// metrics.go.
+//
+// What the registry says later: status.go (announced changes, and a look each
+// second), barriers.go (statuses and logins, made true for the clients that are
+// here), census.go (who they are), acks.go (what is done, told to the registry).
+// Other instances: peers.go.
 //
 // Goroutines: one for each connection during its ceremony, owned by Serve; the
-// relay's loops and the dials that it starts. Shutdown waits for all of them. A
-// connection that the relay has costs no goroutine.
+// watcher; the relay's loops and the dials that it starts. Shutdown waits for all
+// of them. A connection that the relay has costs no goroutine.
 //
-// Locks do not nest: census, keyring, changes and counters each guard their own.
+// Locks do not nest, but for the one of acks, under which the registry is told: that
+// takes none. Each of census, keyring, changes, tallies, upstreams, cancels and
+// watcher guards its own.
 package broker

@@ -6,7 +6,6 @@ package broker
 // Warn what may need somebody; Error what does.
 const (
 	eventLogin      = "client_login"   // a client was let in
-	eventLogout     = "client_logout"  // a client that was let in has gone
 	eventRefused    = "client_refused" // a client was told why it was not let in
 	eventDropped    = "client_dropped" // a connection ended before anybody could be told why
 	eventAccept     = "accept_error"

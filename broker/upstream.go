@@ -70,7 +70,9 @@ func (b *Broker) open(ctx context.Context, key string, route *registry.Route) (*
 	}
 	if err != nil {
 		b.counters.refusedBy(err)
-		b.upstreams.note(key, err)
+		if b.upstreams.note(key, err) {
+			b.log.Error(eventServerRefused, keyTenant, route.Slug, keyRole, route.Role, keyServer, route.Server.Name, keyError, err)
+		}
 		return nil, errServer(route.Slug, err)
 	}
 	b.upstreams.worked(key)
@@ -154,7 +156,8 @@ func (u *upstreams) target(key string) *refusedTarget {
 	return t
 }
 
-func (u *upstreams) note(key string, err error) {
+// note remembers why a dial failed, and reports whether the reason lasts.
+func (u *upstreams) note(key string, err error) (lasts bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	t := u.target(key)
@@ -162,6 +165,7 @@ func (u *upstreams) note(key string, err error) {
 	if lasting(err) {
 		t.until = t.at.Add(u.retry)
 	}
+	return lasting(err)
 }
 
 func (u *upstreams) worked(key string) {
