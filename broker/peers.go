@@ -15,7 +15,7 @@ import (
 
 // ServePeers answers other instances, and the admin side, on ln until ctx ends
 // or the broker has stopped, and closes ln. Only who has the same Config.Keys is
-// answered. ln's address is where the registry says that this instance is.
+// answered. Where the registry has no address of this instance yet, it is ln's.
 func (b *Broker) ServePeers(ctx context.Context, ln net.Listener) error {
 	if b.cfg.Keys == nil {
 		_ = ln.Close()
@@ -29,9 +29,11 @@ func (b *Broker) ServePeers(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(b.life, cancel)()
-	if err := b.reg.SetPeerAddress(ctx, ln.Addr().String()); err != nil {
-		_ = ln.Close()
-		return fmt.Errorf("serve peers: %w", err)
+	if self, _ := b.reg.Self(); self.PeerAddress == "" {
+		if err := b.reg.SetPeerAddress(ctx, ln.Addr().String()); err != nil {
+			_ = ln.Close()
+			return fmt.Errorf("serve peers: %w", err)
+		}
 	}
 	return peer.Serve(ctx, ln, b.cfg.Keys, b, b.log)
 }

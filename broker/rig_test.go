@@ -140,7 +140,8 @@ func (w *town) Acknowledge(change int64) {
 
 // A town has one broker, which shares nothing.
 
-func (w *town) Stats() registry.Stats                                           { return registry.Stats{} }
+func (w *town) Stats() registry.Stats { return registry.Stats{} }
+
 func (w *town) Self() (registry.Instance, bool)                                 { return registry.Instance{}, false }
 func (w *town) Instances(context.Context) ([]registry.Instance, error)          { return nil, nil }
 func (w *town) SetDraining(context.Context, bool) error                         { return nil }
