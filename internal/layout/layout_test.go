@@ -60,7 +60,8 @@ var rules = []rule{
 	{folder: "internal/pgtest", own: []string{"cmd/dermaga/privatepg"}},
 	{folder: "internal/fakepg", own: nothing},
 	{folder: "internal/layout", own: nothing},
-	{folder: "test/clients", own: nothing},
+	{folder: "internal/dermagatest", own: nothing},
+	{folder: "test", own: nothing},
 }
 
 func TestPackagesImportOnlyDownward(t *testing.T) {
