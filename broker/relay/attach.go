@@ -79,6 +79,26 @@ func (l *loop) unqueue(c *client) {
 	l.waiters--
 }
 
+// cancelled is PostgreSQL's answer to a query that was cancelled.
+var cancelled = wire.Fields{Severity: "ERROR", Code: "57014", Message: "canceling statement due to user request"}
+
+// cancelWaiting takes c out of the queue: its query is answered as if PostgreSQL
+// had begun it and was told to stop.
+func (l *loop) cancelWaiting(c *client) {
+	l.unqueue(c)
+	b := c.pending
+	c.pending = nil
+	l.write(&c.conn, wire.AppendError(nil, cancelled))
+	if kind, total, _ := wire.Next(b); kind == wire.Query || kind == wire.FunctionCall {
+		c.dropped = total
+		l.write(&c.conn, wire.AppendReady(nil, wire.Idle))
+	} else {
+		c.skips = true
+	}
+	l.take(c, b)
+	l.again(&c.conn)
+}
+
 // offer gives a server that is free to the client that has waited longest, or
 // keeps it.
 func (l *loop) offer(s *server) {

@@ -41,7 +41,8 @@ type client struct {
 	kept  keep
 	// leaving: it said Terminate or sent its last byte; answers are still due.
 	leaving bool
-	dropped int          // bytes of a late CopyData message that nobody waits for
+	dropped int          // bytes of a message that nobody waits for: late copy data, a cancelled batch
+	skips   bool         // a batch was cancelled before it got a server: what follows is void up to its Sync
 	doomed  bool         // is to go when its transaction ends
 	why     *wire.Fields // … with this
 	ended   func()
@@ -140,6 +141,11 @@ func (l *loop) alone(c *client, b []byte) []byte {
 		case total == 0:
 			l.refuse(c, Malformed)
 			return nil
+		case c.skips && kind == wire.Sync:
+			c.skips, c.dropped = false, total
+			l.write(&c.conn, wire.AppendReady(nil, wire.Idle))
+		case c.skips && kind != wire.Terminate:
+			c.dropped = total
 		case kind == wire.CopyData, kind == wire.CopyDone, kind == wire.CopyFail:
 			c.dropped = total
 		case kind == wire.Terminate:

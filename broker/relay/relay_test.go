@@ -159,6 +159,27 @@ func TestSlowCancelDoesNotHitTheNextQuery(t *testing.T) {
 	require.NoError(t, <-next)
 }
 
+func TestCancelTakesAWaitingClientOutOfTheQueue(t *testing.T) {
+	r := newRig(t, 1)
+	busy, a, b := r.client(), r.seat(), r.seat()
+	one(t, busy, "begin")
+	simple, extended := make(chan []string), make(chan []string)
+	go func() { simple <- speak(t, a, 1, &pgproto3.Query{String: "select 1"}) }()
+	go func() {
+		extended <- speak(t, b, 1, append([]pgproto3.FrontendMessage{parse("s", "select 1")}, run("s")...)...)
+	}()
+	require.Eventually(t, func() bool { return r.stats().Waiting == 2 }, wait, tick)
+	a.handle.Cancel()
+	b.handle.Cancel()
+	want := []string{"57014 canceling statement due to user request", "ready I"}
+	require.Equal(t, want, <-simple)
+	require.Equal(t, want, <-extended)
+	require.Zero(t, r.stats().Waiting)
+	one(t, busy, "commit")
+	require.Equal(t, []string{"RowDescription", "row 1", "CommandComplete", "ready I"}, speak(t, a, 1, &pgproto3.Query{String: "select 1"}))
+	require.Equal(t, []string{"ParseComplete", "BindComplete", "row 1", "CommandComplete", "ready I"}, speak(t, b, 1, append([]pgproto3.FrontendMessage{parse("s", "select 1")}, run("s")...)...))
+}
+
 func TestServerThatDiesTellsItsClient(t *testing.T) {
 	r := newRig(t, 2)
 	a, b := r.client(), r.client()

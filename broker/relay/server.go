@@ -306,6 +306,10 @@ func (l *loop) drop(s *server) {
 // the server has taken it, s stays with c and gets nothing new, so that it hits
 // nobody else's query, nor c's next one.
 func (l *loop) cancel(c *client) {
+	if c.waiting {
+		l.cancelWaiting(c)
+		return
+	}
 	s := c.server
 	if s == nil || s.due.none() || s.due.ours() {
 		return
