@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -57,7 +58,7 @@ func TestTranscripts(t *testing.T) {
 			env.Setenv("SERVER", cluster.String())
 			env.Setenv("KEY", someKey)
 			env.Setenv("OTHER_KEY", strings.ToUpper(someKey[32:])+someKey[:32])
-			for _, name := range []string{"BROKER", "ADMIN"} {
+			for _, name := range []string{"BROKER", "ADMIN", "OTHER"} {
 				address, err := freeAddress()
 				if err != nil {
 					return err
@@ -71,6 +72,7 @@ func TestTranscripts(t *testing.T) {
 			"database": database,
 			"field":    field,
 			"sql":      sql,
+			"status":   status,
 			"mode":     mode,
 		},
 	}
@@ -169,6 +171,18 @@ func runSQL(at, query string) (string, error) {
 		text += fmt.Sprintln(values...)
 	}
 	return strings.TrimSpace(text), rows.Err()
+}
+
+// status URL prints the HTTP status of a GET without a token.
+func status(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, args[0], nil)
+	ts.Check(err)
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	resp.Body.Close()
+	fmt.Fprintln(ts.Stdout(), resp.StatusCode)
 }
 
 // mode FILE OCTAL requires a file's permissions.
