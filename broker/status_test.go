@@ -231,39 +231,37 @@ func TestStatusIsNoticedAfterTheRegistryWasAway(t *testing.T) {
 }
 
 func TestLoginThatIsTakenAwayEndsItsClients(t *testing.T) {
+	c := found(t, relays)
+	c.active("satu")
+	c.grantAll("stays")
+	address := serve(t, c.Registry)
+	other := connect(t, address, "satu", "stays", "pw-stays", simple)
 	act := registry.Act{Actor: "test"}
-	for name, take := range map[string]func(*city, registry.Login) error{
-		"disabled": func(c *city, l registry.Login) error {
-			_, err := c.SetLoginDisabled(c.t.Context(), l.ID, true, act)
+	for name, take := range map[string]func(registry.Login) error{
+		"disabled": func(l registry.Login) error {
+			_, err := c.SetLoginDisabled(t.Context(), l.ID, true, act)
 			return err
 		},
-		"expired": func(c *city, l registry.Login) error {
-			_, err := c.SetLoginExpiry(c.t.Context(), l.ID, time.Now().Add(300*time.Millisecond), act)
+		"expired": func(l registry.Login) error {
+			_, err := c.SetLoginExpiry(t.Context(), l.ID, time.Now().Add(300*time.Millisecond), act)
 			return err
 		},
-		"deleted": func(c *city, l registry.Login) error { return c.DeleteLogin(c.t.Context(), l.ID, act) },
-		"revoked": func(c *city, l registry.Login) error { return c.Revoke(c.t.Context(), l.ID, "", act) },
+		"deleted": func(l registry.Login) error { return c.DeleteLogin(t.Context(), l.ID, act) },
+		"revoked": func(l registry.Login) error { return c.Revoke(t.Context(), l.ID, "", act) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			c := found(t, relays)
-			c.active("satu")
-			svc, stays := c.grantAll("svc"), c.grantAll("stays")
-			require.NotEqual(t, svc.ID, stays.ID)
-			address := serve(t, c.Registry)
-			idle, busy := connect(t, address, "satu", "svc", "pw-svc", simple), connect(t, address, "satu", "svc", "pw-svc", simple)
-			other := connect(t, address, "satu", "stays", "pw-stays", simple)
-			exec(t, busy, "BEGIN")
-			require.NoError(t, take(c, svc))
-			failure := told(t, idle, 3*time.Second)
-			require.Equal(t, "57P01", failure.Code)
-			require.Contains(t, failure.Message, `"svc"`)
-			exec(t, busy, "COMMIT")
-			require.Equal(t, "57P01", ended(t, busy).Code)
-			require.Zero(t, c.seen(patience))
-			exec(t, other, "SELECT 1")
-			require.NotEmpty(t, code(t, address, "satu", "svc", "pw-svc"))
-		})
+		login := c.grantAll(name)
+		idle, busy := connect(t, address, "satu", name, "pw-"+name, simple), connect(t, address, "satu", name, "pw-"+name, simple)
+		exec(t, busy, "BEGIN")
+		require.NoError(t, take(login))
+		failure := told(t, idle, 3*time.Second)
+		require.Equal(t, "57P01", failure.Code)
+		require.Contains(t, failure.Message, name)
+		exec(t, busy, "COMMIT")
+		require.Equal(t, "57P01", ended(t, busy).Code)
+		require.Zero(t, c.seen(patience))
+		require.NotEmpty(t, code(t, address, "satu", name, "pw-"+name))
 	}
+	exec(t, other, "SELECT 1")
 }
 
 // A revoked grant for one tenant leaves the login's clients at others.

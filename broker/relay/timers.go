@@ -57,6 +57,7 @@ func (l *loop) sweep() {
 			l.late(p)
 			l.grow(p)
 			l.retire(p)
+			wanted = wanted || len(p.greet) > 0
 		})
 		if t.leaving() && !l.clock.Before(t.leaveBy) {
 			l.stay(t)
