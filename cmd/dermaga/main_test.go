@@ -71,6 +71,7 @@ func TestTranscripts(t *testing.T) {
 			"await":    await,
 			"database": database,
 			"field":    field,
+			"hold":     hold,
 			"sql":      sql,
 			"status":   status,
 			"mode":     mode,
@@ -88,27 +89,39 @@ func freeAddress() (string, error) {
 	return ln.Addr().String(), nil
 }
 
-// await PATH waits until a file is there; await HOST:PORT until somebody listens.
-func await(ts *testscript.TestScript, _ bool, args []string) {
+// await PATH waits until a file is there; await HOST:PORT until somebody listens,
+// ! await HOST:PORT until nobody does.
+func await(ts *testscript.TestScript, neg bool, args []string) {
 	deadline := time.Now().Add(time.Minute)
-	for {
-		var err error
-		if _, _, e := net.SplitHostPort(args[0]); e == nil {
-			var conn net.Conn
-			if conn, err = net.Dial("tcp", args[0]); err == nil {
-				conn.Close()
-			}
-		} else {
-			_, err = os.Stat(ts.MkAbs(args[0]))
-		}
-		if err == nil {
-			return
-		}
+	for there(ts, args[0]) == neg {
 		if time.Now().After(deadline) {
-			ts.Fatalf("%s does not come: %v", args[0], err)
+			ts.Fatalf("%s: still waiting", args[0])
 		}
 		<-time.After(20 * time.Millisecond)
 	}
+}
+
+func there(ts *testscript.TestScript, what string) bool {
+	if _, _, err := net.SplitHostPort(what); err != nil {
+		_, err := os.Stat(ts.MkAbs(what))
+		return err == nil
+	}
+	conn, err := net.Dial("tcp", what)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+// hold URL opens a transaction that stays until the end.
+func hold(ts *testscript.TestScript, _ bool, args []string) {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, args[0])
+	ts.Check(err)
+	ts.Defer(func() { _ = conn.Close(ctx) })
+	_, err = conn.Exec(ctx, "BEGIN; SELECT 1")
+	ts.Check(err)
 }
 
 // database NAME VARIABLE makes an empty database on the common server and sets a

@@ -60,19 +60,22 @@ func (c call) printf(format string, args ...any) error {
 
 // reached says how many brokers have acted on a change, and names who has not.
 func (c call) reached(instances []client.Instance) string {
-	var done, live int
+	var done, silent int
 	for _, i := range instances {
-		if !i.Live {
-			continue
-		}
-		live++
-		if i.Acknowledged {
+		switch {
+		case i.Acknowledged:
 			done++
-		} else {
+		case i.Live:
 			fmt.Fprintf(c.err, "warning: broker %s at %s has not acknowledged it within a second\n", i.ID, i.PeerAddress)
+		default:
+			silent++
 		}
 	}
-	return fmt.Sprintf("%d of %d broker(s) acknowledged", done, live)
+	text := fmt.Sprintf("%d of %d broker(s) acknowledged", done, len(instances)-silent)
+	if silent > 0 {
+		text += fmt.Sprintf(", %d silent", silent)
+	}
+	return text
 }
 
 // parent makes a command that only has others below it.
