@@ -63,7 +63,7 @@ func (p *Pool) pick(c *client) *server {
 // pair gives s to c. Where it was left with state it will be told to DISCARD ALL
 // first: then it has no prepared statements either.
 func (l *loop) pair(c *client, s *server) {
-	c.server, s.client = s, c
+	c.server, s.client, s.cancelNext = s, c, false
 	if s.dirty {
 		l.forgetAll(s)
 	}

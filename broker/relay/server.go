@@ -34,6 +34,7 @@ type server struct {
 	epoch      uint64                // of the names in has
 	unsure     bool                  // what its client does may have freed statements of others
 	answers    []*string             // of the last ask
+	cancelNext bool                  // as soon as our own message is answered
 	cancelling int                   // cancel requests on their way: not to be released before
 
 	born      time.Time
@@ -169,6 +170,9 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 		f := wire.ParseError(body)
 		s.dying = f.Severity == "FATAL" || f.Severity == "PANIC"
 		switch {
+		case s.dying && s.client == nil: // whoever got it now would not hear why it ends
+			l.lost(s)
+			return false
 		case ours:
 			s.refused = &f
 		case s.client != nil:
@@ -207,6 +211,10 @@ func (l *loop) readied(s *server, body []byte) bool {
 	}
 	s.status = body[0]
 	c := s.client
+	if s.cancelNext && !s.due.ours() {
+		s.cancelNext = false
+		l.cancel(c)
+	}
 	switch owed {
 	case forPrelude:
 	case forAsk:
@@ -311,7 +319,11 @@ func (l *loop) cancel(c *client) {
 		return
 	}
 	s := c.server
-	if s == nil || s.due.none() || s.due.ours() {
+	if s == nil || s.due.none() {
+		return
+	}
+	if s.due.ours() { // what is to be cancelled stands behind a message of our own
+		s.cancelNext = true
 		return
 	}
 	s.cancelling++
