@@ -68,14 +68,14 @@ func (a *api) disconnect(ctx context.Context, tenantID string, in client.Disconn
 		if err := answers[n].err; err != nil {
 			one.Error = err.Error()
 			act.Outcome = "failed"
-			a.Log.Warn("instance did not disconnect", "instance", i.ID, "error", err)
+			a.Log.Warn(eventNotTold, keyInstance, i.ID, keyError, err)
 		}
 		out.Clients += one.Clients
 		out.Instances = append(out.Instances, one)
 	}
 	act.Message = fmt.Sprintf("%d client(s)", out.Clients)
 	if err := a.Registry.Record(context.WithoutCancel(ctx), act); err != nil {
-		a.Log.Error("activity not recorded", "action", act.Action, "error", err)
+		a.Log.Error(eventUnwritten, keyAction, act.Action, keyError, err)
 	}
 	return &disconnectedOutput{Body: out}, nil
 }

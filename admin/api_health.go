@@ -39,7 +39,7 @@ func (a *api) ready(ctx context.Context, _ *struct{}) (*stateOutput, error) {
 	defer cancel()
 	// The causes go to the log only: the path needs no token.
 	if err := a.Registry.Pool().Ping(ctx); err != nil {
-		a.Log.Warn("not ready: the registry does not answer", "error", err)
+		a.Log.Warn(eventNotReady, keyError, err)
 		return nil, huma.NewError(http.StatusServiceUnavailable, "the registry does not answer")
 	}
 	if a.Ready != nil {

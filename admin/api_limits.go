@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -14,8 +15,28 @@ import (
 )
 
 type setInput struct {
-	Slug string `path:"slug"`
-	Body client.TenantChange
+	Slug    string `path:"slug"`
+	Body    client.TenantChange
+	RawBody []byte
+}
+
+// change is the body, in which null takes a limit of the tenant's own back, as
+// zero does: a pointer cannot tell it from what is absent.
+func (in *setInput) change() client.TenantChange {
+	b := in.Body
+	var sent map[string]any
+	if json.Unmarshal(in.RawBody, &sent) != nil {
+		return b // it was JSON for the body
+	}
+	for name, limit := range map[string]**int{"poolSize": &b.PoolSize, "minPoolSize": &b.MinPoolSize, "maxClients": &b.MaxClients} {
+		if v, is := sent[name]; is && v == nil {
+			*limit = new(int)
+		}
+	}
+	if v, is := sent["poolMode"]; is && v == nil {
+		b.PoolMode = new(string)
+	}
+	return b
 }
 
 // setTenant writes the limits down, which tells the brokers, and then brings the
@@ -28,7 +49,7 @@ func (a *api) setTenant(ctx context.Context, in *setInput) (*tenantOutput, error
 	if t.Status == registry.Deleted {
 		return nil, huma.NewError(http.StatusConflict, "tenant "+t.Slug+" is DELETED: restore it first")
 	}
-	b := in.Body
+	b := in.change()
 	if err := provision.CheckLimits(value(b.PoolSize), value(b.MaxClients), value(b.PoolMode)); err != nil {
 		return nil, a.refuse("set-tenant", err)
 	}
@@ -70,7 +91,7 @@ func (a *api) relimit(ctx context.Context, t registry.Tenant) error {
 	if err == nil || errors.Is(err, registry.ErrNotFound) {
 		return nil
 	}
-	a.Log.Error("admin request failed", "operation", "set-tenant", "tenant", t.Slug, "error", err)
+	a.Log.Error(eventRefused, keyOperation, "set-tenant", keyTenant, t.Slug, keyError, err)
 	return huma.NewError(http.StatusBadGateway,
 		"the limits are written down and hold at the brokers, but server "+t.Server+" could not be told: try again")
 }

@@ -149,7 +149,7 @@ func (a *api) rotate(ctx context.Context, what string, l registry.Login, r clien
 	}
 	// The new password is to work when the answer arrives.
 	if _, err := a.acknowledged(ctx); err != nil {
-		a.Log.Warn("brokers not waited for", "operation", what, "error", err)
+		a.Log.Warn(eventNotWaited, keyOperation, what, keyError, err)
 	}
 	return &passwordOutput{Body: body}, nil
 }

@@ -102,7 +102,7 @@ func (a *api) resume(ctx context.Context, t registry.Tenant, act registry.Act) e
 	err := a.Registry.SetStatus(ctx, t.ID, registry.Active, act)
 	if err != nil && t.Status == registry.Suspended {
 		if _, again := a.settle(ctx, t.ID); again != nil { // and close it, unless somebody else resumed it
-			a.Log.Error("tenant_fence_failed", "tenant", t.Slug, "error", again)
+			a.Log.Error(eventFence, keyTenant, t.Slug, keyError, again)
 		}
 	}
 	return err

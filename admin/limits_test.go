@@ -36,6 +36,10 @@ func TestPlanAndLimitsAreChangedAndTakenBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []any{"BUSINESS", 0, 0, "", 5},
 		[]any{changed.Plan, changed.PoolSize, changed.MinPoolSize, changed.PoolMode, changed.MaxClients})
+
+	resp := s.ask(registry.Operator, http.MethodPatch, "/v1/tenants/grown", `{"maxClients":null,"poolMode":null}`)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, registry.Overrides{}, s.tenant("grown").Overrides, "null takes back as zero does")
 }
 
 func TestLimitsThatAreNoneAreRefused(t *testing.T) {

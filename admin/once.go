@@ -43,7 +43,7 @@ func once[B any](ctx context.Context, a *api, key, operation string, body any, d
 	out, err := do()
 	if err != nil {
 		if e := a.Registry.AbandonRequest(afterwards, q); e != nil {
-			a.Log.Warn("idempotency key not given free", "operation", operation, "error", e)
+			a.Log.Warn(eventKey, keyOperation, operation, keyError, e)
 		}
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func once[B any](ctx context.Context, a *api, key, operation string, body any, d
 		})
 	}
 	if err != nil {
-		a.Log.Warn("answer not kept for its idempotency key", "operation", operation, "error", err)
+		a.Log.Warn(eventKey, keyOperation, operation, keyError, err)
 	}
 	return out, nil
 }

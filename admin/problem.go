@@ -73,7 +73,7 @@ func explain(err error) (status int, detail string, faults []error) {
 func (a *api) refuse(what string, err error) error {
 	status, detail, faults := explain(err)
 	if status >= http.StatusInternalServerError {
-		a.Log.Error("admin request failed", "operation", what, "error", err)
+		a.Log.Error(eventRefused, keyOperation, what, keyError, err)
 	}
 	return huma.NewError(status, detail, faults...)
 }

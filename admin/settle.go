@@ -63,13 +63,13 @@ func (a *api) fence(ctx context.Context, t registry.Tenant) client.Fence {
 		act.Action, act.Message = "tenant.fence", fmt.Sprintf("%d session(s) ended at server %s", out.SessionsEnded, t.Server)
 	}
 	if err != nil {
-		a.Log.Error("tenant_fence_failed", "tenant", t.Slug, "server", t.Server, "error", err)
+		a.Log.Error(eventFence, keyTenant, t.Slug, keyServer, t.Server, keyError, err)
 		out.Closed = !out.Closed
 		out.Error = err.Error()
 		act.Outcome, act.Message = "failed", err.Error()
 	}
 	if err := a.Registry.Record(ctx, act); err != nil {
-		a.Log.Error("activity not recorded", "action", act.Action, "tenant", t.Slug, "error", err)
+		a.Log.Error(eventUnwritten, keyAction, act.Action, keyTenant, t.Slug, keyError, err)
 	}
 	return out
 }

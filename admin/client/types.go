@@ -25,7 +25,8 @@ type Created struct {
 	URL    string `json:"url" doc:"Connection URL with the login's password; nobody can show it again"`
 }
 
-// TenantChange is a tenant's plan and limits. What is absent stays as it is.
+// TenantChange is a tenant's plan and limits. What is absent stays as it is; in
+// JSON, null means zero.
 type TenantChange struct {
 	Plan        string  `json:"plan,omitempty" doc:"STARTER, BUSINESS or ENTERPRISE"`
 	PoolSize    *int    `json:"poolSize,omitempty" minimum:"0" doc:"Server connections; 0: the plan's again"`

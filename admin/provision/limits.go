@@ -26,8 +26,8 @@ func setLimits(ctx context.Context, j *Job) error {
 	}
 	for _, s := range j.settings() {
 		if s.name == tempFileLimit && !mayLimitFiles {
-			j.deps.Log.Warn("temporary files of the tenant are not limited: as a superuser, GRANT SET ON PARAMETER temp_file_limit",
-				"tenant", j.tenant.Slug, "server", j.server.Name)
+			j.deps.Log.Warn(eventUnlimited, keyTenant, j.tenant.Slug, keyServer, j.server.Name,
+				keyAdvice, "as a superuser, GRANT SET ON PARAMETER temp_file_limit to the admin role")
 			continue
 		}
 		change := " RESET " + s.name

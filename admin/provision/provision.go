@@ -164,7 +164,7 @@ func (j *Job) run(ctx context.Context, steps []Step) (Result, error) {
 			return Result{}, j.giveUp(ctx, s.Name, err, steps[:i+1])
 		}
 	}
-	j.deps.Log.Info("tenant provisioned", "tenant", j.tenant.Slug, "database", j.tenant.Database, "server", j.server.Name)
+	j.deps.Log.Info(eventMade, keyTenant, j.tenant.Slug, keyDatabase, j.tenant.Database, keyServer, j.server.Name)
 	return Result{Tenant: j.tenant, Login: j.login, Password: j.password}, nil
 }
 

@@ -39,7 +39,7 @@ func (j *Job) giveUp(ctx context.Context, step string, cause error, done []Step)
 			}
 		}
 	}
-	j.deps.Log.Error("tenant not provisioned", "tenant", j.tenant.Slug, "step", step, "cause", cause, "undo", f.Undo)
+	j.deps.Log.Error(eventGivenUp, keyTenant, j.tenant.Slug, keyStep, step, keyError, cause, keyUndo, f.Undo)
 	return f
 }
 

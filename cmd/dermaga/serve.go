@@ -57,10 +57,10 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "broker", d.brokerAddress(), "admin", d.admin.Addr().String(), "peer", d.peerAddress(),
-		"admin_api", !o.parts.noAdmin, "version", thisBuild().Version)
+	log.Info(eventServing, keyBroker, d.brokerAddress(), keyAdmin, d.admin.Addr().String(), keyPeer, d.peerAddress(),
+		keyAdminAPI, !o.parts.noAdmin, keyVersion, thisBuild().Version)
 	err = sys.run(ctx, nil)
-	log.Info("ended")
+	log.Info(eventEnded)
 	return err
 }
 
@@ -71,7 +71,7 @@ func addFirstServer(ctx context.Context, o options, reg *registry.Registry, log 
 		return err
 	}
 	if o.tenants.url == "" {
-		log.Warn("the registry has no server for tenant databases: set DATABASE_URL once")
+		log.Warn(eventNoServer, keyAdvice, "set DATABASE_URL once")
 		return nil
 	}
 	return addServer(ctx, reg, serverAt{
@@ -115,12 +115,12 @@ func addServer(ctx context.Context, reg *registry.Registry, at serverAt, log *sl
 	if err != nil {
 		return fmt.Errorf("put server %s into the registry: %w", at.name, err)
 	}
-	log.Info("server prepared", "server", at.name, "host", at.host, "port", at.port, "role", ready.Role, "version", ready.Version)
+	log.Info(eventServer, keyServer, at.name, keyHost, at.host, keyPort, at.port, keyRole, ready.Role, keyVersion, ready.Version)
 	if !ready.MayEnd {
-		log.Warn("sessions of suspended tenants cannot be ended there: as a superuser, GRANT pg_signal_backend to the role", "server", at.name, "role", ready.Role)
+		log.Warn(eventNoSignal, keyServer, at.name, keyRole, ready.Role, keyAdvice, "as a superuser, GRANT pg_signal_backend to the role")
 	}
 	for _, name := range ready.Open {
-		log.Warn("every tenant may connect to this database: REVOKE CONNECT ON DATABASE … FROM PUBLIC", "server", at.name, "database", name)
+		log.Warn(eventOpenToThose, keyServer, at.name, keyDatabase, name, keyAdvice, "REVOKE CONNECT ON DATABASE … FROM PUBLIC")
 	}
 	return nil
 }
