@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,6 +201,72 @@ func TestIdleServerThatDiesIsReplaced(t *testing.T) {
 	_, err := try(killer, "select pg_terminate_backend("+pid+")")
 	require.Equal(t, "57P01", code(err))
 	require.NotEqual(t, pid, one(t, a, "select pg_backend_pid()"))
+}
+
+// Its last word may come with the answer to a client's last statement. The client
+// has what it asked for, and those who wait must not get that server.
+func TestServerThatDiesBetweenTransactionsIsNobodysConcern(t *testing.T) {
+	r := newRig(t, 1)
+	lastWords := make(chan bool)
+	armed := &atomic.Bool{}
+	real := r.target.Dial
+	var dials atomic.Int32
+	r.target.Dial = func(ctx context.Context) (*relay.Server, error) {
+		s, err := real(ctx)
+		if err == nil && dials.Add(1) == 1 {
+			s.Conn = dying(t, s.Conn, armed, lastWords)
+		}
+		return s, err
+	}
+	a, b := r.client(), r.client()
+	one(t, a, "select 1")
+	armed.Store(true)
+	answers := make(chan error, 2)
+	go func() { _, err := try(a, "select 1"); answers <- err }()
+	require.Eventually(t, func() bool { return r.stats().Active == 1 }, wait, tick)
+	go func() { _, err := try(b, "select 1"); answers <- err }()
+	require.Eventually(t, func() bool { return r.stats().Waiting == 1 }, wait, tick)
+	lastWords <- true
+	require.NoError(t, <-answers)
+	require.NoError(t, <-answers)
+	require.Equal(t, "1", one(t, a, "select 1"))
+	require.EqualValues(t, 2, dials.Load())
+}
+
+// dying stands before a server. Once it is armed, the server's next answer comes
+// when there is something in said, and together with a FATAL; then nothing does.
+func dying(t *testing.T, server net.Conn, armed *atomic.Bool, said <-chan bool) net.Conn {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	relays, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	ours, err := ln.Accept()
+	require.NoError(t, err)
+	var both sync.WaitGroup
+	both.Go(func() { _, _ = io.Copy(server, ours) })
+	both.Go(func() {
+		buf := make([]byte, 1<<16)
+		for {
+			n, err := server.Read(buf)
+			if err != nil {
+				return
+			}
+			answer := buf[:n]
+			if armed.Load() {
+				<-said
+				answer, _ = (&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01"}).Encode(answer)
+			}
+			if _, err := ours.Write(answer); err != nil || armed.Load() {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		_, _ = ours.Close(), server.Close()
+		both.Wait()
+	})
+	return relays
 }
 
 func TestSlowReaderLeavesMemoryFlatAndOthersServed(t *testing.T) {

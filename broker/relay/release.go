@@ -32,6 +32,12 @@ func (l *loop) release(s *server) {
 	l.again(&c.conn)
 }
 
+// parts reports whether c's transaction has ended and c can go on without its
+// server: if that dies now, it is not c's concern.
+func (c *client) parts() bool {
+	return c.between() && c.server.cancelling == 0 && c.mode == Transaction && c.kept == 0 && len(c.touched) == 0
+}
+
 // bereave decides what becomes of s when its client ends: back to the pool if it
 // is clean or can be cleaned, else closed, and what still runs there cancelled.
 func (l *loop) bereave(s *server) {
@@ -49,13 +55,13 @@ func (l *loop) bereave(s *server) {
 	l.part(s)
 }
 
-// part separates a pair at the end of a transaction. A server that is too old or
-// whose pool has a newer way to open one is not used again.
+// part separates a pair at the end of a transaction. A server that is dying or too
+// old, or whose pool has a newer way to open one, is not used again.
 func (l *loop) part(s *server) {
 	c, p := s.client, s.pool
 	c.server, s.client = nil, nil
 	p.tenant.lastUsed.Store(l.clock.UnixNano())
-	if !l.clock.Before(s.expires) || l.draining || p.servers > p.Target().PoolSize || p.tenant.leaving() {
+	if s.dying || !l.clock.Before(s.expires) || l.draining || p.servers > p.Target().PoolSize || p.tenant.leaving() {
 		l.closeServer(s)
 		return
 	}

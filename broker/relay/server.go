@@ -122,6 +122,7 @@ func (l *loop) answer(s *server, b []byte) {
 				l.write(&s.client.conn, s.instead)
 				s.instead = nil
 			}
+			drop = drop || s.dying && s.client != nil && s.client.parts()
 		}
 		if drop {
 			from = l.skip(s, b, from, i, have)
@@ -135,6 +136,9 @@ func (l *loop) answer(s *server, b []byte) {
 	}
 	if s.client != nil && s.due.none() {
 		l.release(s)
+	}
+	if s.dying && !s.gone { // whoever got it now would not hear why it ends
+		l.lost(s)
 	}
 }
 
@@ -170,11 +174,10 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 		f := wire.ParseError(body)
 		s.dying = f.Severity == "FATAL" || f.Severity == "PANIC"
 		switch {
-		case s.dying && s.client == nil: // whoever got it now would not hear why it ends
-			l.lost(s)
-			return false
 		case ours:
 			s.refused = &f
+		case s.client != nil && s.dying && s.client.doomed: // PostgreSQL was told to end it, and does not know why
+			s.instead = wire.AppendError(nil, *s.client.why)
 		case s.client != nil:
 			l.failed(s, f)
 		}
@@ -270,11 +273,14 @@ func (l *loop) lost(s *server) {
 		return
 	}
 	c.server = nil
-	if c.leaving || s.dying {
+	switch {
+	case s.dying && s.refused != nil && !c.leaving: // its last word answered a message of our own
+		l.fatal(c, *s.refused)
+	case c.leaving, s.dying:
 		l.end(c)
-		return
+	default:
+		l.refuse(c, ServerLost)
 	}
-	l.refuse(c, ServerLost)
 }
 
 // closeServer says goodbye to a server that nobody uses.
