@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"encoding/binary"
 	"slices"
 
 	"github.com/nusajournal/dermaga/broker/wire"
@@ -19,7 +18,7 @@ func (l *loop) effectOf(c *client, text []byte, whole bool) effect {
 		return effect{class: wire.Sticks | wire.Deallocates}
 	}
 	std, _ := c.told.get("standard_conforming_strings")
-	e := effect{class: wire.Classify(text, std == "off")}
+	e := effect{class: wire.Classify(text, std == "off") | c.pool.routines.does(text)}
 	if e.class&(wire.Sets|wire.Resets) != 0 {
 		wire.SetNames(text, func(name string) { e.sets = append(e.sets, name) })
 	}
@@ -78,27 +77,8 @@ func (l *loop) ask(s *server) {
 
 // heard reads the answer to ask.
 func (s *server) heard(row []byte) {
-	if len(row) < 2 {
-		return
-	}
-	n := int(binary.BigEndian.Uint16(row))
-	row = row[2:]
-	for range n {
-		if len(row) < 4 {
-			return
-		}
-		length := int32(binary.BigEndian.Uint32(row))
-		row = row[4:]
-		if length < 0 { // a custom setting that a rollback has undone
-			s.answers = append(s.answers, nil)
-			continue
-		}
-		if int(length) > len(row) {
-			return
-		}
-		value := string(row[:length])
-		s.answers = append(s.answers, &value)
-		row = row[length:]
+	if values, ok := columns(row); ok { // NULL: a custom setting that a rollback has undone
+		s.answers = values
 	}
 }
 

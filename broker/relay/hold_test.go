@@ -88,3 +88,18 @@ func TestEndCutsOffWhoStaysTooLong(t *testing.T) {
 	require.Equal(t, "57P01", code(err), "%v", err)
 	require.Equal(t, "1", one(t, r.client(), "select 1"), "once: who comes later is served")
 }
+
+func TestEndByPostgreSQLIsToldWithTheReason(t *testing.T) {
+	r := newRig(t, 2)
+	running, other := r.client(), r.client()
+	one(t, running, "begin")
+	pid := one(t, running, "select pg_backend_pid()")
+	r.relay.End("t", suspended, time.Minute, true, func() {})
+	require.Eventually(t, func() bool { return r.stats().Clients == 1 }, wait, tick, "the idle one has gone")
+	_, err := try(other, "select 1")
+	require.Error(t, err)
+	one(t, r.client(), "select pg_terminate_backend("+pid+")")
+	_, err = try(running, "select 1")
+	require.Equal(t, "57P01", code(err), "%v", err)
+	require.ErrorContains(t, err, suspended.Message)
+}

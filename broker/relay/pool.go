@@ -149,6 +149,8 @@ type Pool struct {
 	clients int
 	greet   []chan<- greeted // who waits to know what a server greets with
 
+	routines *routines // of its database, as the newest server showed them
+
 	failed  error     // of the last dial; nil after one that worked
 	passes  bool      // … and may not come again
 	retryAt time.Time // no dial before
@@ -256,20 +258,26 @@ func (l *loop) dial(p *Pool, t *Target) {
 	began := time.Now()
 	s, err := t.Dial(l.relay.ctx)
 	var sock socket
+	var rs *routines
+	if err == nil {
+		if rs, err = scan(l.relay.ctx, s.Conn); err != nil {
+			_ = s.Conn.Close()
+		}
+	}
 	if err == nil {
 		sock, err = adopt(s.Conn)
 	}
 	if err == nil {
 		l.relay.remember(t, s.Params)
 	}
-	if !l.box.post(func(l *loop) { l.dialled(p, t, s, sock, time.Since(began), err) }) && err == nil {
+	if !l.box.post(func(l *loop) { l.dialled(p, t, s, sock, rs, time.Since(began), err) }) && err == nil {
 		sock.shut()
 	}
 }
 
 // dialled takes a new server, or tells those who waited only for it why there is
 // none.
-func (l *loop) dialled(p *Pool, t *Target, in *Server, sock socket, took time.Duration, err error) {
+func (l *loop) dialled(p *Pool, t *Target, in *Server, sock socket, rs *routines, took time.Duration, err error) {
 	p.dialing--
 	if err == nil && (l.stopped || p.tenant.state != opened) {
 		sock.shut()
@@ -288,7 +296,7 @@ func (l *loop) dialled(p *Pool, t *Target, in *Server, sock socket, took time.Du
 		}
 		return
 	}
-	p.failed, p.passes = nil, false
+	p.failed, p.passes, p.routines = nil, false, rs
 	p.count.dial.add(took)
 	for _, got := range p.greet {
 		got <- greeted{params: in.Params}

@@ -43,6 +43,44 @@ func Classify(sql []byte, backslash bool) Class {
 	}
 }
 
+// Words calls f with each word of sql outside strings and comments.
+func Words(sql []byte, f func(word []byte)) {
+	l := lexer{b: sql}
+	for {
+		w, ok := l.word()
+		if !ok {
+			return
+		}
+		f(w)
+	}
+}
+
+// ClassifyRoutine is Classify for the body of a routine in SQL or PL/pgSQL. There
+// a statement may stand behind BEGIN, THEN, ELSE or LOOP, and what EXECUTE runs
+// is not in the text.
+func ClassifyRoutine(body []byte) Class {
+	l := lexer{b: body}
+	for {
+		w, ok := l.word()
+		if !ok {
+			break
+		}
+		for _, b := range [...]string{"begin", "then", "else", "loop", "atomic"} {
+			if is(l.before, b) {
+				l.verb, l.nth = none, 0
+			}
+		}
+		if is(w, "execute") {
+			l.class |= Sticks | Deallocates
+		}
+		l.see(w)
+	}
+	if l.class&(Sets|Resets) != 0 { // who calls it is not told which
+		l.class |= Sticks
+	}
+	return l.class
+}
+
 // Deallocated reads a text that is one DEALLOCATE or DISCARD ALL: discard says
 // that it is the latter, all that it frees every statement, and name, as it was
 // given to PREPARE or in the protocol, that it frees one. For any other text it
