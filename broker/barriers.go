@@ -34,9 +34,6 @@ func (w *watcher) apply(state registry.TenantState, batch *effects) {
 	w.mu.Lock()
 	before, barred := w.barriers[state.ID]
 	w.mu.Unlock()
-	if state.Slug == "" {
-		state.Slug = before.Slug
-	}
 	switch {
 	case state.Status == registry.Active:
 		if barred {

@@ -100,6 +100,15 @@ func (c *census) tenantIDs() []string {
 	return ids
 }
 
+// slug is the name of a tenant that has clients, for when nobody else knows it
+// any more.
+func (c *census) slug(tenant string) string {
+	for _, g := range c.who(func(p pair, _ *guests) bool { return p.tenant == tenant }) {
+		return g.slug
+	}
+	return ""
+}
+
 // who returns the pairs that choose accepts, with their names.
 func (c *census) who(choose func(pair, *guests) bool) map[pair]guests {
 	c.mu.Lock()

@@ -11,9 +11,9 @@ import (
 	"github.com/nusajournal/dermaga/broker/wire"
 )
 
-// A clientError is an error that a client is told, in the words of this file's
-// table. Every other error ends a connection without a word, since it came
-// from the connection itself.
+// A clientError is an error that a client is told, in the words of this file and,
+// for those who are in already, of endings.go. Every other error ends a connection
+// without a word, since it came from the connection itself.
 type clientError struct {
 	code, msg    string
 	detail, hint string

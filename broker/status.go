@@ -155,7 +155,7 @@ func (w *watcher) round(ctx context.Context, n notes, all bool) {
 	for _, id := range ids {
 		state, ok := states[id]
 		if !ok {
-			state = registry.TenantState{ID: id, Status: registry.Deleted} // purged
+			state = registry.TenantState{ID: id, Slug: w.b.census.slug(id), Status: registry.Deleted} // purged
 		}
 		w.apply(state, batch)
 	}
