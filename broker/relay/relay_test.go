@@ -252,12 +252,12 @@ func dying(t *testing.T, server net.Conn, armed *atomic.Bool, said <-chan bool) 
 			if err != nil {
 				return
 			}
-			answer := buf[:n]
-			if armed.Load() {
+			answer, last := buf[:n], armed.Load()
+			if last {
 				<-said
 				answer, _ = (&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01"}).Encode(answer)
 			}
-			if _, err := ours.Write(answer); err != nil || armed.Load() {
+			if _, err := ours.Write(answer); err != nil || last {
 				return
 			}
 		}
