@@ -159,6 +159,35 @@ func TestConnectionsAreBounded(t *testing.T) {
 	require.Nil(t, fakepg.Dial(t, address).Login(0, "right", "user", "two"))
 }
 
+// Many at once: each is let in or told why not, and none is left without an answer.
+func TestBurstBeyondTheBoundIsAnswered(t *testing.T) {
+	const bound, burst = 50, 400
+	b, address := serveBroker(t, townOfTwo(t), func(c *broker.Config) { c.MaxClients, c.MaxHandshakes = bound, 20 })
+	var all sync.WaitGroup
+	var in, refused atomic.Int64
+	for range burst {
+		c := fakepg.Dial(t, address)
+		all.Go(func() {
+			switch failure := c.Login(0, "right", "user", "one"); {
+			case failure == nil:
+				in.Add(1)
+			case failure.Code == "53300":
+				refused.Add(1)
+			default:
+				t.Errorf("%s: %s", failure.Code, failure.Message)
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, burst, in.Load()+refused.Load())
+	require.LessOrEqual(t, in.Load(), int64(bound))
+	require.Positive(t, in.Load())
+	eventually(t, func() bool {
+		s, err := b.Stats(t.Context())
+		return err == nil && int64(s.Connections) == in.Load()
+	}, "only those who are in are counted")
+}
+
 // A line of the log names the connection by the id that its client was told.
 func TestLogAndClientNameTheSameConnection(t *testing.T) {
 	var log lines
