@@ -70,6 +70,12 @@ func (l *Log) String() string {
 	return strings.Join(lines, "\n")
 }
 
+// Tail is the last n lines.
+func (l *Log) Tail(n int) string {
+	lines, _ := l.from(0)
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
 // An Entry is one line of a log in JSON.
 type Entry map[string]any
 

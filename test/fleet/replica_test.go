@@ -25,6 +25,9 @@ type replica struct {
 // endLimit bounds the end of a replica that was told to: its drain takes 30 s.
 const endLimit = 45 * time.Second
 
+// lastWords are the lines of a replica's log that a failed test shows.
+const lastWords = 40
+
 // serve starts a replica and returns when it is ready. It ends with the test.
 func serve(t *testing.T, args ...string) *replica { return serveAt(t, "127.0.0.1:0", args...) }
 
@@ -63,7 +66,7 @@ func (r *replica) end(t *testing.T) {
 		}
 	}
 	if t.Failed() {
-		t.Logf("what replica %d said:\n%s", r.PID(), r.Log)
+		t.Logf("what replica %d said last:\n%s", r.PID(), r.Log.Tail(lastWords))
 	}
 }
 
