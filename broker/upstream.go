@@ -62,11 +62,13 @@ func (b *Broker) open(ctx context.Context, key string, route *registry.Route) (*
 	began := time.Now()
 	server, err := b.dialer.dial(ctx, route)
 	if wrongPassword(err) && b.upstreams.repair != nil {
-		mended := b.upstreams.mend(ctx, key, route, began)
+		ours, mended := b.upstreams.mend(ctx, key, route, began)
 		if mended == nil {
 			server, err = b.dialer.dial(ctx, route)
 		}
-		b.logRepair(route, mended, err)
+		if ours {
+			b.logRepair(route, mended, err)
+		}
 	}
 	if err != nil {
 		b.counters.refusedBy(err)
@@ -198,32 +200,32 @@ var errMended = errors.New("it was repaired a moment ago and is wrong again: som
 
 // mend has the role's password set to the one that is sealed, after it was
 // refused to a dial that began at that time. Who comes while that is under way
-// waits for its outcome.
-func (u *upstreams) mend(ctx context.Context, key string, route *registry.Route, began time.Time) error {
+// waits for its outcome; ours is false then.
+func (u *upstreams) mend(ctx context.Context, key string, route *registry.Route, began time.Time) (ours bool, err error) {
 	u.mu.Lock()
 	t := u.target(key)
 	if t.mendedOK && t.mended.After(began) {
 		u.mu.Unlock()
-		return nil // while we dialled
+		return false, nil // while we dialled
 	}
 	if wait := t.mending; wait != nil {
 		u.mu.Unlock()
 		select {
 		case <-wait:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 		u.mu.Lock()
 		ok := t.mendedOK
 		u.mu.Unlock()
 		if !ok {
-			return errors.New("the repair has failed")
+			return false, errors.New("the repair has failed")
 		}
-		return nil
+		return false, nil
 	}
 	if t.mendedOK && time.Since(t.mended) < mendPause {
 		u.mu.Unlock()
-		return errMended
+		return true, errMended
 	}
 	over := make(chan struct{})
 	t.mending = over
@@ -231,10 +233,10 @@ func (u *upstreams) mend(ctx context.Context, key string, route *registry.Route,
 
 	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
 	defer cancel()
-	err := u.repair(ctx, route)
+	err = u.repair(ctx, route)
 	u.mu.Lock()
 	t.mending, t.mended, t.mendedOK = nil, time.Now(), err == nil
 	u.mu.Unlock()
 	close(over)
-	return err
+	return true, err
 }
