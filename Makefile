@@ -10,7 +10,7 @@ SHELL         := /bin/bash
 GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 2m
-# RUN narrows `make test` to the tests whose names match it.
+# RUN narrows `make test`, `test-clients` and `soak` to the tests whose names match it.
 RUN      ?= .
 # DEV holds flags for `dermaga dev`, as in: make run DEV="--listen 127.0.0.1:7432"
 DEV      ?=
@@ -34,6 +34,11 @@ test: ## Test everything with -race on a real PostgreSQL, real clients included
 .PHONY: test-clients
 test-clients: ## Only psql, pgbench, pg_dump and the drivers, through a running broker
 	$(GO) test -race -count 1 -v -run '$(RUN)' ./test/clients
+
+.PHONY: soak
+soak: ## Run the tests of fairness and of fleets at full size and length, up to half an hour; RUN narrows
+	$(GO) test -count 1 -v -timeout 20m -run '$(if $(filter .,$(RUN)),TakeTurns|ShareAServers,$(RUN))' ./broker -long
+	$(GO) test -count 1 -v -timeout 30m -run '$(RUN)' ./test/fleet -long
 
 .PHONY: lint
 lint: ## go vet, staticcheck, errcheck and gofumpt
