@@ -84,10 +84,13 @@ func strayFlags(cmd *cobra.Command, args []string) (stray []string) {
 }
 
 // didYouMean names the candidate that text was probably meant to be, or nothing.
+// Our prefix does not count: many variables have it in common, and who gives it to
+// MAX_CONNECTIONS means that one.
 func didYouMean(text string, candidates []string) string {
+	text = strings.TrimPrefix(text, variablePrefix)
 	best, least := "", max(2, len(text)/4)+1
 	for _, c := range candidates {
-		if d := distance(text, c); d < least {
+		if d := distance(text, strings.TrimPrefix(c, variablePrefix)); d < least {
 			best, least = c, d
 		}
 	}
