@@ -64,6 +64,14 @@ func busy(t registry.Tenant) error {
 		registry.ErrTransition, t.Slug, t.Status, t.Slug)
 }
 
+// deleted is the refusal where a tenant must be restored first.
+func deleted(t registry.Tenant) error {
+	if t.Status != registry.Deleted {
+		return nil
+	}
+	return fmt.Errorf("%w: tenant %s is DELETED: dermaga tenant restore %s", registry.ErrTransition, t.Slug, t.Slug)
+}
+
 func (a *api) suspend(ctx context.Context, t registry.Tenant, act registry.Act) error {
 	if t.Status == registry.Suspended {
 		return nil
@@ -71,8 +79,8 @@ func (a *api) suspend(ctx context.Context, t registry.Tenant, act registry.Act) 
 	if err := busy(t); err != nil {
 		return err
 	}
-	if t.Status == registry.Deleted { // which may become SUSPENDED: by restoring it
-		return fmt.Errorf("%w: tenant %s is DELETED: dermaga tenant restore %s", registry.ErrTransition, t.Slug, t.Slug)
+	if err := deleted(t); err != nil { // which may become SUSPENDED: by restoring it
+		return err
 	}
 	return a.Registry.SetStatus(ctx, t.ID, registry.Suspended, act)
 }
@@ -84,6 +92,9 @@ func (a *api) resume(ctx context.Context, t registry.Tenant, act registry.Act) e
 		return nil
 	}
 	if err := busy(t); err != nil {
+		return err
+	}
+	if err := deleted(t); err != nil {
 		return err
 	}
 	if t.Status == registry.Suspended {
