@@ -15,7 +15,7 @@ type effect struct {
 // effectOf reads a text. What cannot be read whole is taken to leave state behind.
 func (l *loop) effectOf(c *client, text []byte, whole bool) effect {
 	if !whole {
-		return effect{class: wire.Sticks | wire.Deallocates}
+		return effect{class: wire.Sticks | wire.Deallocates | wire.Defines}
 	}
 	std, _ := c.told.get("standard_conforming_strings")
 	e := effect{class: wire.Classify(text, std == "off") | c.pool.routines.does(text)}
@@ -41,6 +41,10 @@ func (l *loop) effect(c *client, s *server, e effect) {
 	}
 	if e.class&wire.Deallocates != 0 {
 		s.unsure = true
+	}
+	if e.class&wire.Defines != 0 { // now for c itself, and for all when it has committed
+		c.pool.tenant.edition++
+		s.defined = true
 	}
 	if c.mode == Session {
 		return

@@ -111,6 +111,7 @@ func (l *loop) endAll(t *Tenant, why wire.Fields, grace time.Duration, once bool
 }
 
 func (l *loop) resume(t *Tenant) {
+	t.edition++ // whatever happened meanwhile
 	wasHeld := t.gate.held
 	for _, f := range t.gate.quiet {
 		f()

@@ -17,6 +17,9 @@ type Tenant struct {
 	state   placement
 	leaveBy time.Time // until then it makes room for others; zero: it does not
 	gate    gate
+	// edition counts the changes of its databases' objects that were seen. A Parse
+	// after one is not answered from what was prepared before it.
+	edition uint64
 	pools   map[string]*Pool
 }
 
@@ -239,11 +242,11 @@ func (l *loop) mayDial(p *Pool) {
 	go l.dial(p, p.Target())
 }
 
-// Shed closes one of the pool's servers if one is idle that need not be kept, for
-// the sake of others. answered is told, from the loop.
-func (p *Pool) Shed(answered func(closed bool)) {
+// Shed closes one of the pool's servers, for the sake of others, if one has been
+// idle for so long and need not be kept. answered is told, from the loop.
+func (p *Pool) Shed(idle time.Duration, answered func(closed bool)) {
 	if !p.tenant.loop.box.post(func(l *loop) {
-		can := len(p.idle) > 0 && p.servers > p.Target().MinPoolSize
+		can := len(p.idle) > 0 && p.servers > p.Target().MinPoolSize && l.clock.Sub(p.idle[0].idleSince) >= idle
 		if can {
 			l.closeServer(p.idle[0])
 		}

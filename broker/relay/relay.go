@@ -123,6 +123,9 @@ type Limits interface {
 	Open(p *Pool)
 	// Close returns one that was granted: it has ended, or was not made.
 	Close(p *Pool)
+	// Closing is Close for a connection that PostgreSQL has still to end; closed is
+	// called when it has, from any goroutine.
+	Closing(p *Pool) (closed func())
 	// Pressed is true while a tenant or a pool waits. It is read at every release.
 	Pressed() *atomic.Bool
 	// Yield is asked at a release while Pressed: whether the server, of that age,
@@ -164,6 +167,8 @@ type Relay struct {
 	loops  []*loop
 	ctx    context.Context // ends the dials under way
 	cancel context.CancelFunc
+
+	burials sync.WaitGroup // of servers' connections
 
 	mu        sync.Mutex
 	tenants   map[string]*Tenant // never forgotten: their counters survive
@@ -207,6 +212,7 @@ func (r *Relay) Stop(ctx context.Context) error {
 		}
 	}
 	r.cancel()
+	r.burials.Wait()
 	return err
 }
 

@@ -49,6 +49,7 @@ func (*everyone) Take(t *relay.Tenant)                           { t.Granted() }
 func (*everyone) Give(*relay.Tenant)                             {}
 func (*everyone) Open(p *relay.Pool)                             { p.Granted() }
 func (*everyone) Close(*relay.Pool)                              {}
+func (*everyone) Closing(*relay.Pool) func()                     { return func() {} }
 func (e *everyone) Pressed() *atomic.Bool                        { return &e.pressed }
 func (*everyone) Yield(*relay.Pool, time.Duration) relay.Verdict { return relay.Keep }
 func (*everyone) Stays(*relay.Tenant)                            {}

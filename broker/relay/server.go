@@ -32,8 +32,10 @@ type server struct {
 	has        map[*statement]uint64 // prepared statements, and when each was used last
 	uses       uint64                // counts those uses
 	epoch      uint64                // of the names in has
+	defined    bool                  // its client changes objects
 	unsure     bool                  // what its client does may have freed statements of others
 	answers    []*string             // of the last ask
+	over       bool                  // PostgreSQL has closed it
 	cancelNext bool                  // as soon as our own message is answered
 	cancelling int                   // cancel requests on their way: not to be released before
 
@@ -230,6 +232,10 @@ func (l *loop) readied(s *server, body []byte) bool {
 			c.began = l.clock
 			l.freed(c, s)
 		}
+		if s.defined && s.status == wire.Idle {
+			s.defined = false
+			s.pool.tenant.edition++
+		}
 		if s.unsure {
 			s.unsure = false
 			l.forgetAll(s)
@@ -268,6 +274,7 @@ func (l *loop) freed(c *client, s *server) {
 // unless the server's own last word has done so; nothing is tried again.
 func (l *loop) lost(s *server) {
 	c := s.client
+	s.over = s.ended
 	l.drop(s)
 	if c == nil {
 		return
@@ -305,10 +312,9 @@ func (l *loop) drop(s *server) {
 	}
 	s.client = nil
 	l.forgetAll(s)
-	l.leave(&s.conn)
 	p.servers--
 	p.count.closed++
-	l.cfg.Limits.Close(p)
+	l.bury(s)
 	if p.tenant.leaving() {
 		l.leftYet(p.tenant)
 		return

@@ -24,6 +24,8 @@ type statement struct {
 type statementKey struct {
 	body       string // of Parse, behind the name: text, NUL, types
 	own, extra *params
+	tenant     *Tenant
+	edition    uint64 // of the tenant's objects: a Parse after an ALTER TABLE is a new one
 }
 
 // unseen stands for a statement whose Parse was too long to be looked at. It
@@ -47,11 +49,12 @@ func (s *server) nameOf(st *statement) string { return fmt.Sprintf("%s%d_%d", pr
 
 // intern finds or makes the statement of a Parse's body for c; e is what it does.
 func (l *loop) intern(c *client, body []byte, e effect) *statement {
-	if st, ok := l.statements[statementKey{string(body), c.own, c.extra}]; ok {
+	t := c.pool.tenant
+	if st, ok := l.statements[statementKey{string(body), c.own, c.extra, t, t.edition}]; ok {
 		return st
 	}
 	l.lastStatement++
-	st := &statement{key: statementKey{string(body), c.own, c.extra}, id: l.lastStatement, effect: e}
+	st := &statement{key: statementKey{string(body), c.own, c.extra, t, t.edition}, id: l.lastStatement, effect: e}
 	l.statements[st.key] = st
 	return st
 }

@@ -220,6 +220,30 @@ func TestChangedTableUnderAStatementDoesNotPoisonThePool(t *testing.T) {
 	require.Equal(t, oneResult, speak(t, a, 1, run("s")...))
 }
 
+func TestStatementPreparedAnewAfterAChangeIsUpToDate(t *testing.T) {
+	r := newRig(t, 2)
+	a, b, blocker := r.seat(), r.seat(), r.seat()
+	define := func(sql string) { one(t, r.client(), sql) }
+	define("create type e as enum ('x'); create table t (a int)")
+	for range 2 { // on both servers
+		speak(t, a, 1, parse("", "select 'x'::e, t.* from t"), &pgproto3.Describe{ObjectType: 'S'}, sync_)
+		speak(t, a, 1, parse(fmt.Sprint("s", len(a.params)), "select 'x'::e, t.* from t"), sync_)
+		speak(t, blocker, 1, &pgproto3.Query{String: "begin"})
+	}
+	speak(t, blocker, 1, &pgproto3.Query{String: "commit"})
+	define("drop type e; create type e as enum ('x', 'y'); alter table t add b text")
+	for i := range 4 {
+		name := fmt.Sprint("b", i)
+		require.Equal(t, []string{"ParseComplete", "ParameterDescription", "RowDescription", "ready I"},
+			speak(t, b, 1, parse(name, "select 'x'::e, t.* from t"), &pgproto3.Describe{ObjectType: 'S', Name: name}, sync_))
+		if i%2 == 0 {
+			speak(t, blocker, 1, &pgproto3.Query{String: "begin"})
+		} else {
+			speak(t, blocker, 1, &pgproto3.Query{String: "rollback"})
+		}
+	}
+}
+
 func TestLongStatementsAndValuesPass(t *testing.T) {
 	r := newRig(t, 1)
 	a := r.client()

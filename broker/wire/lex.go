@@ -22,6 +22,9 @@ const (
 	Sequences
 	// Deallocates: DEALLOCATE or DISCARD ALL may have taken away prepared statements.
 	Deallocates
+	// Defines: CREATE, ALTER or DROP may have made prepared statements out of date.
+	// Temporary objects stick, and concern nobody else.
+	Defines
 )
 
 // Classify reads sql as far as is needed to tell its Class: words outside
@@ -134,6 +137,7 @@ const (
 	set
 	setSession
 	prepare
+	create
 	declare
 	discard
 )
@@ -163,12 +167,18 @@ func (l *lexer) begin(w []byte) {
 	case is(w, "discard"):
 		l.verb = discard
 		l.class |= Resets
+	case is(w, "create"):
+		l.verb = create
+	case is(w, "alter"), is(w, "drop"), is(w, "import"):
+		l.class |= Defines
 	case is(w, "deallocate"):
 		l.class |= Deallocates
 	case is(w, "reset"):
 		l.class |= Resets
-	case is(w, "listen"), is(w, "do"), is(w, "call"):
+	case is(w, "listen"):
 		l.class |= Sticks
+	case is(w, "do"), is(w, "call"):
+		l.class |= Sticks | Defines
 	case is(w, "load"):
 		l.class |= Sticks | Taints
 	}
@@ -182,6 +192,11 @@ func (l *lexer) follow(w []byte) {
 	case prepare:
 		if !is(w, "transaction") { // two-phase commit leaves nothing in the session
 			l.class |= Sticks
+		}
+		l.verb = other
+	case create:
+		if !is(w, "temp") && !is(w, "temporary") && !is(w, "local") && !is(w, "global") {
+			l.class |= Defines
 		}
 		l.verb = other
 	case declare:
