@@ -48,6 +48,7 @@ var (
 	descPoolSize = desc("pool_size", "Server connections that the pool may have.", "tenant", "role")
 	descHeld     = desc("pool_held", "Whether new transactions wait for a migration.", "tenant", "role")
 	descTx       = desc("transactions_total", "Transactions ended.", "tenant", "role")
+	descErrors   = desc("query_errors_total", "Errors that servers answered to clients' queries, by SQLSTATE.", "sqlstate")
 	descQueries  = desc("queries_total", "Queries ended.", "tenant", "role")
 	descBytesIn  = desc("received_bytes_total", "Bytes from clients.", "tenant", "role")
 	descBytesOut = desc("sent_bytes_total", "Bytes from servers.", "tenant", "role")
@@ -69,7 +70,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		descReady, descConns, descConnsMax, descAccepted, descDropped, descRefused, descHalfOpen, descEnded, descDials, descRepairs,
 		descCancels, descCancelsBad, descPoolsMax, descPools, descBarred, descShareUsed, descShare, descShareWaiting,
 		descLookups, descEntries, descChanges, descListening, descUp,
-		descClients, descServers, descPoolSize, descHeld, descTx, descQueries, descBytesIn, descBytesOut,
+		descClients, descServers, descPoolSize, descHeld, descTx, descQueries, descErrors, descBytesIn, descBytesOut,
 		descOpened, descClosed, descEvicted, descWait, descTxTime, descDial,
 	} {
 		ch <- d
@@ -85,6 +86,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s := scrape{ch: ch, since: c.b.born}
 	c.process(s, stats)
 	c.registry(s)
+	errors := map[string]uint64{}
+	for _, p := range stats.Pools {
+		for code, n := range p.Errors {
+			errors[code] += n
+		}
+	}
+	for code, n := range errors {
+		s.count(descErrors, n, code)
+	}
 	for _, p := range series(stats.Pools) {
 		s.pool(p)
 	}

@@ -3,6 +3,7 @@ package relay_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -267,6 +268,23 @@ func dying(t *testing.T, server net.Conn, armed *atomic.Bool, said <-chan bool) 
 		both.Wait()
 	})
 	return relays
+}
+
+func TestErrorsAreCountedBySQLSTATE(t *testing.T) {
+	r := newRig(t, 1)
+	c := r.client()
+	for range 3 {
+		_, err := try(c, "select 1/0")
+		require.Equal(t, "22012", code(err))
+	}
+	for n := range 200 {
+		_, err := try(c, fmt.Sprintf("do $$ begin raise 'x' using errcode = 'X%04d'; end $$", n))
+		require.Error(t, err)
+	}
+	counted := r.stats().Errors
+	require.EqualValues(t, 3, counted["22012"])
+	require.EqualValues(t, 101, counted[relay.OtherCodes])
+	require.Len(t, counted, 101)
 }
 
 func TestSlowReaderLeavesMemoryFlatAndOthersServed(t *testing.T) {

@@ -193,6 +193,7 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 // the Sync, so what was noted of that is undone.
 func (l *loop) failed(s *server, f wire.Fields) {
 	c := s.client
+	c.pool.count.failed(f.Code)
 	c.batch.frees, c.batch.discards = false, false
 	if x, ok := s.due.next(); ok && x.due == forTwice {
 		s.instead = wire.AppendError(nil, twice(x.name))

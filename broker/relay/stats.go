@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math/bits"
 	"slices"
 	"time"
@@ -20,6 +21,23 @@ type counts struct {
 	// Times that the pool was closed: idle, for another tenant; for another
 	// tenant's turn; because nobody had used it.
 	evictedIdle, evictedTurn, evictedTTL uint64
+	errors                               map[string]uint64 // of clients' queries, by SQLSTATE
+}
+
+// maxCodes bounds the SQLSTATEs that are counted apart: RAISE can make up any.
+const maxCodes = 100
+
+// OtherCodes is what the rest is counted under.
+const OtherCodes = "other"
+
+func (n *counts) failed(code string) {
+	if n.errors == nil {
+		n.errors = map[string]uint64{}
+	}
+	if _, known := n.errors[code]; !known && (len(n.errors) >= maxCodes || len(code) != 5) {
+		code = OtherCodes
+	}
+	n.errors[code]++
 }
 
 // Histogram counts durations: bucket i those above 2^(i-1) and up to 2^i
@@ -67,7 +85,8 @@ type PoolStats struct {
 	// Times that the pool was closed: idle, for another tenant; for another
 	// tenant's turn; because nobody had used it.
 	EvictedIdle, EvictedTurn, EvictedTTL uint64
-	WaitingLongest                       time.Duration // of those who wait now
+	Errors                               map[string]uint64 // of clients' queries, by SQLSTATE
+	WaitingLongest                       time.Duration     // of those who wait now
 	LastUsed                             time.Time
 }
 
@@ -113,6 +132,6 @@ func (l *loop) stats(p *Pool) PoolStats {
 		Queries: n.queries, Reparses: n.parses, BytesIn: n.bytesIn, BytesOut: n.bytesOut, ServersOpened: n.opened, ServersClosed: n.closed,
 		Wait: n.wait, Transaction: n.transaction, Dial: n.dial,
 		EvictedIdle: n.evictedIdle, EvictedTurn: n.evictedTurn, EvictedTTL: n.evictedTTL,
-		WaitingLongest: l.waitedLongest(p), LastUsed: p.tenant.LastUsed(),
+		Errors: maps.Clone(n.errors), WaitingLongest: l.waitedLongest(p), LastUsed: p.tenant.LastUsed(),
 	}
 }
