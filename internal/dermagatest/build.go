@@ -3,8 +3,10 @@ package dermagatest
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 const command = "github.com/nusajournal/dermaga/cmd/dermaga"
@@ -12,14 +14,51 @@ const command = "github.com/nusajournal/dermaga/cmd/dermaga"
 // Build puts the command into the folder dir and returns where it is. With race
 // it finds its own data races, and is several times slower.
 func Build(ctx context.Context, dir string, race bool) (string, error) {
+	if err := lookAtSources(ctx); err != nil {
+		return "", err
+	}
 	binary := filepath.Join(dir, "dermaga")
 	args := []string{"build", "-o", binary}
 	if race {
 		args = append(args, "-race")
 	}
-	out, err := exec.CommandContext(ctx, "go", append(args, command)...).CombinedOutput()
+	_, err := run(ctx, append(args, command)...)
+	return binary, err
+}
+
+// lookAtSources looks at every file that the command is made of. go test takes
+// note of that and does not answer from its cache after one has changed; what go
+// build reads it does not see.
+func lookAtSources(ctx context.Context) error {
+	const ours = `{{if .Module}}{{if .Module.Main}}{{.Dir}}{{range .EmbedFiles}}
+{{$.Dir}}/{{.}}{{end}}{{end}}{{end}}`
+	out, err := run(ctx, "list", "-deps", "-f", ours, command)
 	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+		return err
 	}
-	return binary, nil
+	for path := range strings.SplitSeq(out, "\n") {
+		if path == "" { // of a package that is not ours
+			continue
+		}
+		info, err := os.Stat(path)
+		if err == nil && info.IsDir() {
+			_, err = os.ReadDir(path) // the files in it are noted with it
+		}
+		if err != nil {
+			return fmt.Errorf("look at the sources: %w", err)
+		}
+	}
+	return nil
+}
+
+// run runs the go command and returns what it prints.
+func run(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", args[0], err, said.String())
+	}
+	return string(out), nil
 }
