@@ -12,6 +12,7 @@ type budget struct {
 	total   int // of all instances together; 0: no limit
 	limit   int // of this one, where there is a limit
 	used    int // granted and not closed
+	closing int // of these: closed by us and not yet by PostgreSQL
 	have    map[*relay.Pool]int
 	waiting []claim // oldest first
 	asking  bool    // an answer of Shed is still to come
@@ -44,11 +45,26 @@ func (p *limits) Close(pool *relay.Pool) {
 	p.mu.Lock()
 	b := p.budget(pool.Target())
 	b.used--
-	if b.have[pool]--; b.have[pool] <= 0 {
-		delete(b.have, pool)
-	}
+	b.take(pool)
 	p.mu.Unlock()
 	p.serve(b)
+}
+
+// Closing implements relay.Limits: the pool has the connection no more, PostgreSQL
+// still does.
+func (p *limits) Closing(pool *relay.Pool) (closed func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.budget(pool.Target())
+	b.closing++
+	b.take(pool)
+	return func() {
+		p.mu.Lock()
+		b.used--
+		b.closing--
+		p.mu.Unlock()
+		p.serve(b)
+	}
 }
 
 // serve grants what has become free to those who have the least for their weight.
@@ -87,11 +103,20 @@ func (p *limits) budget(t *relay.Target) *budget {
 func (b *budget) room() bool { return b.total == 0 || b.used < b.limit }
 
 // over reports whether there are more connections than there may be by now.
-func (b *budget) over() bool { return b.total != 0 && b.used > b.limit }
+func (b *budget) over() bool { return b.total != 0 && b.used-b.closing > b.limit }
+
+// short reports whether more pools wait than connections are about to be free.
+func (b *budget) short() bool { return len(b.waiting) > b.closing }
 
 func (b *budget) grant(pool *relay.Pool) {
 	b.used++
 	b.have[pool]++
+}
+
+func (b *budget) take(pool *relay.Pool) {
+	if b.have[pool]--; b.have[pool] <= 0 {
+		delete(b.have, pool)
+	}
 }
 
 // load is what a pool has for its weight, with more connections added.
@@ -117,7 +142,7 @@ func (b *budget) mustYield(pool *relay.Pool, age, slice time.Duration) bool {
 	if b.over() {
 		return true
 	}
-	if len(b.waiting) == 0 {
+	if !b.short() {
 		return false
 	}
 	c := b.waiting[b.next()]
@@ -132,7 +157,7 @@ func (b *budget) mustYield(pool *relay.Pool, age, slice time.Duration) bool {
 // many: first one of the pool that has the most for its weight.
 func (p *limits) shed(b *budget) {
 	p.mu.Lock()
-	if b.asking || len(b.waiting) == 0 && !b.over() {
+	if b.asking || !b.short() && !b.over() {
 		p.mu.Unlock()
 		return
 	}
@@ -150,14 +175,20 @@ func (p *limits) shedNext(b *budget, tried map[*relay.Pool]bool) {
 			most = pool
 		}
 	}
-	if most == nil || len(b.waiting) == 0 && !b.over() {
+	if most == nil || !b.short() && !b.over() {
 		b.asking = false
 		p.mu.Unlock()
 		return
 	}
 	tried[most] = true
+	// Who has no more than others keeps what he used a moment ago: he is between
+	// two transactions, and each would begin with a dial.
+	idle := p.minIdle
+	if b.over() || b.load(most, 0) > b.load(b.waiting[b.next()].pool, 1) {
+		idle = 0
+	}
 	p.mu.Unlock()
-	most.Shed(func(closed bool) {
+	most.Shed(idle, func(closed bool) {
 		if !closed {
 			p.shedNext(b, tried)
 			return

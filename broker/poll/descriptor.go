@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"unsafe"
 
@@ -88,6 +89,22 @@ func Write(fd int, b []byte) (int, error) {
 			return int(n), nil
 		}
 	}
+}
+
+// HalfClose says on fd's socket that nothing more will be sent, and returns the
+// socket for whoever waits for the other side's end. fd is to be closed as before;
+// a poller that fd was added to may still tell of it.
+func HalfClose(fd int) (*os.File, error) {
+	same, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("half-close: %w", err)
+	}
+	f := os.NewFile(uintptr(same), "socket")
+	if err := unix.Shutdown(same, unix.SHUT_WR); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("half-close: %w", err)
+	}
+	return f, nil
 }
 
 // Close closes fd.
