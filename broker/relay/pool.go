@@ -168,8 +168,17 @@ func (l *loop) pool(tenant *Tenant, t *Target) *Pool {
 		p = &Pool{tenant: tenant}
 		tenant.pools[t.Key] = p
 	}
-	p.target.Store(t)
+	l.aim(p, t)
 	return p
+}
+
+// aim gives p its newest target. If that allows fewer servers, the idle ones go at
+// once and the others when they are released.
+func (l *loop) aim(p *Pool, t *Target) {
+	p.target.Store(t)
+	for p.servers > t.PoolSize && len(p.idle) > 0 {
+		l.closeServer(p.idle[0])
+	}
 }
 
 // Retarget gives t's pool, if there is one, new limits and a new way to open
@@ -183,7 +192,7 @@ func (r *Relay) Retarget(t *Target) {
 	}
 	tenant.loop.box.post(func(l *loop) {
 		if p := tenant.pools[t.Key]; p != nil {
-			p.target.Store(t)
+			l.aim(p, t)
 			l.soon() // more servers may be allowed now
 		}
 	})
