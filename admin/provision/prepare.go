@@ -33,8 +33,8 @@ type Prepared struct {
 	Role     string
 	Password registry.Secret
 
-	// Budget is how many connections the server has for everybody but
-	// superusers.
+	// Budget is how many connections the tenants may have together: the server's,
+	// without those that it keeps for superusers and keptConnections.
 	Budget int
 
 	// Version is PostgreSQL's server_version_num.
@@ -97,15 +97,20 @@ func PrepareServer(ctx context.Context, url, password registry.Secret) (Prepared
 	return done, err
 }
 
+// keptConnections are kept for Role: when the tenants have all the others, it must
+// still be able to get in and fence one of them.
+const keptConnections = 5
+
 const inspectSQL = `
 SELECT rolsuper, rolsuper OR (rolcreatedb AND rolcreaterole),
        current_setting('server_version_num')::int,
-       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       greatest(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+         - coalesce(current_setting('reserved_connections', true)::int, 0) - $1, 1)
 FROM pg_catalog.pg_roles WHERE rolname = current_user`
 
 func inspect(ctx context.Context, tx pgx.Tx, done *Prepared) (super bool, err error) {
 	var able bool
-	err = tx.QueryRow(ctx, inspectSQL).Scan(&super, &able, &done.Version, &done.Budget)
+	err = tx.QueryRow(ctx, inspectSQL, keptConnections).Scan(&super, &able, &done.Version, &done.Budget)
 	switch {
 	case err != nil:
 		return false, err

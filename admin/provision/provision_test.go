@@ -298,3 +298,13 @@ func TestPreparedServerNamesDatabasesThatAreOpenToAll(t *testing.T) {
 	require.NotContains(t, ready.Open, "postgres")
 	require.NotContains(t, ready.Open, "template1")
 }
+
+func TestTenantsAreNotGivenTheConnectionsThatDermagaNeeds(t *testing.T) {
+	ready, err := prepared()
+	require.NoError(t, err)
+	var most, kept int
+	err = connect(t, pgtest.URL(t)).QueryRow(t.Context(), `SELECT current_setting('max_connections')::int,
+		current_setting('superuser_reserved_connections')::int`).Scan(&most, &kept)
+	require.NoError(t, err)
+	require.Equal(t, most-kept-5, ready.Budget)
+}
