@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/nusajournal/dermaga/internal/dermagatest"
 )
 
 // startLimit bounds the build, the first start with its initdb, and a stop.
@@ -64,8 +66,8 @@ func withDev(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 
-	binary := filepath.Join(dir, "dermaga")
-	if err := command(ctx, "go", "build", "-race", "-o", binary, "../../cmd/dermaga"); err != nil {
+	binary, err := dermagatest.Build(ctx, dir, true)
+	if err != nil {
 		return 0, err
 	}
 	var said bytes.Buffer // read only when dev has ended
@@ -170,12 +172,4 @@ func (tn *tenant) mark(ctx context.Context) error {
 	}
 	_, err = conn.Exec(ctx, "INSERT INTO contacts (kind, name) VALUES ('OTHER', $1)", tn.slug)
 	return err
-}
-
-func command(ctx context.Context, name string, args ...string) error {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s %v: %w\n%s", name, args, err, out)
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,10 +43,15 @@ func TestKnownTenantsAreServedWhileTheRegistryIsAway(t *testing.T) {
 	fleet.registry.back(t)
 	await(ctx, t, "/ready that says yes", func() bool { return r.status(ctx, "/ready") == http.StatusOK })
 	await(ctx, t, "a served stranger", func() bool { return try(ctx, stranger.at(r)) == nil })
+	await(ctx, t, "a broker that hears of changes again", func() bool {
+		stats, err := r.api.Stats(ctx)
+		require.NoError(t, err)
+		return slices.ContainsFunc(stats.Instances, func(i client.InstanceStats) bool { return i.Live })
+	})
 	_, err := r.api.SuspendTenant(ctx, known.Slug, client.Reason{})
 	require.NoError(t, err)
 	t.Cleanup(func() { r.resume(t, known) })
-	await(ctx, t, "the end of its clients: changes are heard again", func() bool { return c.blamed()[pgerrcode.AdminShutdown] > 0 })
+	await(ctx, t, "the end of its clients", func() bool { return c.blamed()[pgerrcode.AdminShutdown] > 0 })
 	c.home()
 	for what := range c.blamed() {
 		require.Contains(t, []string{pgerrcode.AdminShutdown, pgerrcode.CannotConnectNow}, what)
