@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/nusajournal/dermaga/broker/relay"
@@ -117,6 +118,18 @@ func (b *budget) take(pool *relay.Pool) {
 	if b.have[pool]--; b.have[pool] <= 0 {
 		delete(b.have, pool)
 	}
+}
+
+// short reports whether the pool of t, smaller than it may be, waits for one of the
+// server's connections, and how many of them are ours.
+func (p *limits) short(t *relay.Target) (share int, yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.budgets[t.Server]
+	if b == nil {
+		return 0, false
+	}
+	return b.limit, slices.ContainsFunc(b.waiting, func(c claim) bool { return c.pool.Target().Key == t.Key })
 }
 
 // load is what a pool has for its weight, with more connections added.

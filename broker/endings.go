@@ -52,25 +52,30 @@ var errDisconnected = &clientError{
 
 // explain words the relay's reasons to end a client, and counts them.
 func (b *Broker) explain(r relay.Refusal, t *relay.Target) wire.Fields {
-	e := refusal(r, t)
+	e := b.refusal(r, t)
 	b.counters.ended.count(e.code)
 	return e.Fields()
 }
 
-func refusal(r relay.Refusal, t *relay.Target) *clientError {
+func (b *Broker) refusal(r relay.Refusal, t *relay.Target) *clientError {
 	switch r {
 	case relay.QueryWait:
-		return &clientError{
+		e := &clientError{
 			code:   pgerrcode.TooManyConnections,
 			msg:    fmt.Sprintf("no server connection of tenant %q became free in time", t.Slug),
 			detail: fmt.Sprintf("All server connections of the pool (pool_size = %d) were in use for query_wait_timeout.", t.PoolSize),
 			hint:   "shorten transactions, or raise the tenant's pool_size or query_wait_timeout",
 		}
+		if share, short := b.limits.short(t); short {
+			e.detail = fmt.Sprintf("All connections that this broker may have to the tenant's PostgreSQL server (%d) were in use for query_wait_timeout.", share)
+			e.hint = "shorten transactions, or raise query_wait_timeout; the operator can give the server more connections"
+		}
+		return e
 	case relay.NoPlace:
 		return &clientError{
 			code:   pgerrcode.TooManyConnections,
 			msg:    "too many tenants are open at once",
-			detail: "All MAX_CONNECTIONS tenant pools were in use for query_wait_timeout.",
+			detail: fmt.Sprintf("All tenant pools (MAX_CONNECTIONS = %d) were in use for query_wait_timeout.", b.cfg.MaxConnections),
 			hint:   "raise MAX_CONNECTIONS, or try again when other tenants are idle",
 		}
 	case relay.ServerLost:

@@ -12,6 +12,7 @@ import (
 	"github.com/nusajournal/dermaga/broker"
 	"github.com/nusajournal/dermaga/internal/fakepg"
 	"github.com/nusajournal/dermaga/internal/pgtest"
+	"github.com/nusajournal/dermaga/registry"
 )
 
 // servers counts a role's connections at the real server.
@@ -79,6 +80,7 @@ func TestNoPlaceForATenantIsSaidWithTheSettingsName(t *testing.T) {
 		failure := <-refused
 		require.NotNil(t, failure)
 		require.Equal(t, "53300", failure.Code)
+		require.Contains(t, failure.Detail, "MAX_CONNECTIONS = 1")
 		require.Contains(t, failure.Hint, "MAX_CONNECTIONS")
 	}
 }
@@ -98,4 +100,26 @@ func TestQueryWaitTimeoutIsSaidWithThePoolsSize(t *testing.T) {
 	require.Equal(t, "53300", failure.Code)
 	require.Contains(t, failure.Detail, "pool_size = 1")
 	require.Contains(t, failure.Hint, "pool_size")
+}
+
+func TestQueryWaitTimeoutIsSaidWithTheServersConnections(t *testing.T) {
+	w := newTown()
+	for _, slug := range []string{"one", "new"} {
+		w.settle(slug, realUpstream(t))
+		w.alter(slug, slug, func(e *registry.Entry) { e.Route.PoolSize, e.Route.Server.ConnectionBudget = 2, 1 })
+	}
+	address := serve(t, w, func(c *broker.Config) { c.QueryWaitTimeout = 200 * time.Millisecond })
+	busy, waiting := fakepg.Dial(t, address), fakepg.Dial(t, address)
+	require.Nil(t, busy.Login(0, "right", "user", "one"))
+	_, failure := busy.Query("BEGIN")
+	require.Nil(t, failure)
+	require.Nil(t, waiting.Login(0, "right", "user", "one"))
+	_, query := waiting.Query("SELECT 1")
+	login := fakepg.Dial(t, address).Login(0, "right", "user", "new")
+	for _, failure := range []*pgproto3.ErrorResponse{query, login} {
+		require.NotNil(t, failure)
+		require.Equal(t, "53300", failure.Code)
+		require.Contains(t, failure.Detail, "the tenant's PostgreSQL server (1)")
+		require.NotContains(t, failure.Hint, "pool_size")
+	}
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -76,15 +77,19 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 
 // greeting is what a server of target greets with. Where none is remembered a
 // server has to be opened. A dial has a time-out of its own, so what takes longer
-// than a query may wait is the wait for a server that does not come back, or for
-// a place among the open tenants.
+// than a query may wait is the wait for a server that does not come back, for a
+// place among the open tenants, or for one of the server's connections.
 func (b *Broker) greeting(ctx context.Context, route *registry.Route, target *relay.Target) ([]relay.Param, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.QueryWaitTimeout, refusal(relay.NoPlace, target))
+	late := b.refusal(relay.NoPlace, target)
+	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.QueryWaitTimeout, late)
 	defer cancel()
 	params, err := b.relay.Greeting(ctx, target)
 	if ctx.Err() != nil && err != nil {
 		if failed := b.upstreams.last(target.Key); failed != nil {
 			return nil, errServer(route.Slug, failed)
+		}
+		if _, short := b.limits.short(target); short && errors.Is(err, late) {
+			return nil, b.refusal(relay.QueryWait, target)
 		}
 	}
 	return params, err
