@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -36,12 +37,8 @@ func (e usageError) Unwrap() error { return e.error }
 // run executes one command line and returns its exit code. SIGINT and SIGTERM
 // cancel the command's context; a second one ends the process at once.
 func run(args []string, s streams) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
-	go func() {
-		<-ctx.Done()
-		stop() // from here on a signal has its default effect again
-	}()
 
 	s.args = args
 	root := newRoot(s)
@@ -58,6 +55,28 @@ func run(args []string, s streams) int {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// untilSignal returns a context that the first SIGINT or SIGTERM cancels. The second
+// has its default effect, whenever it comes: signal.NotifyContext loses one that
+// comes before its stop has been called.
+func untilSignal() (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		if s, ok := (<-signals).(syscall.Signal); ok {
+			signal.Reset(s)
+			_ = syscall.Kill(os.Getpid(), s)
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel()
+	}
 }
 
 func newRoot(s streams) *cobra.Command {
