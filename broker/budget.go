@@ -148,6 +148,10 @@ func (b *budget) next() (best int) {
 	return best
 }
 
+// maxTurns bounds the turn of a pool with much weight, in slices: others wait for
+// its end.
+const maxTurns = 4
+
 // mustYield reports whether pool, which has released a server of that age, has
 // more than whoever waits would have with it; or just as much, but had it for a
 // slice already while the other has waited for one.
@@ -163,6 +167,12 @@ func (b *budget) mustYield(pool *relay.Pool, age, slice time.Duration) bool {
 		return false
 	}
 	mine, theirs := b.load(pool, 0), b.load(c.pool, 1)
+	if b.have[pool] == 1 {
+		// A pool's only connection is not taken at every release, whatever its weight:
+		// each of its transactions would begin with a dial. Weight makes its turn longer.
+		turns := min(max(pool.Target().Weight, 1), maxTurns)
+		return age >= slice*time.Duration(turns) && time.Since(c.since) >= slice && b.load(c.pool, 0) < mine
+	}
 	return mine > theirs || age >= slice && time.Since(c.since) >= slice && b.load(c.pool, 0) < mine
 }
 
@@ -197,7 +207,7 @@ func (p *limits) shedNext(b *budget, tried map[*relay.Pool]bool) {
 	// Who has no more than others keeps what he used a moment ago: he is between
 	// two transactions, and each would begin with a dial.
 	idle := p.minIdle
-	if b.over() || b.load(most, 0) > b.load(b.waiting[b.next()].pool, 1) {
+	if b.over() || b.have[most] > 1 && b.load(most, 0) > b.load(b.waiting[b.next()].pool, 1) {
 		idle = 0
 	}
 	p.mu.Unlock()
