@@ -49,13 +49,7 @@ func TestAConnectionCountsUntilPostgresHasClosedIt(t *testing.T) {
 // lingering stands before a server that takes its time to end: when the relay has
 // said goodbye it says so, and closes after ends.
 func lingering(t *testing.T, server net.Conn, goodbye chan<- bool, ends <-chan bool) net.Conn {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	relays, err := net.Dial("tcp", ln.Addr().String())
-	require.NoError(t, err)
-	ours, err := ln.Accept()
-	require.NoError(t, err)
+	relays, ours := pair(t)
 	var both sync.WaitGroup
 	both.Go(func() { _, _ = io.Copy(ours, server) })
 	both.Go(func() {

@@ -165,13 +165,10 @@ func (l *loop) alone(c *client, b []byte) []byte {
 func (l *loop) bye(c *client) {
 	c.leaving = true
 	s := c.server
-	if s == nil || c.broken || s.due.none() || c.batch.open || c.remain > 0 || c.copying() {
+	if s == nil || c.broken || s.due.none() || c.batch.open || c.remain > 0 || s.copyIn {
 		l.end(c)
 	}
 }
-
-// copying reports whether the server waits for the client's copy data.
-func (c *client) copying() bool { return c.server != nil && c.server.copyIn }
 
 // refuse ends c with an error of the relay's own.
 func (l *loop) refuse(c *client, why Refusal) { l.fatal(c, l.cfg.Explain(why, c.pool.Target())) }

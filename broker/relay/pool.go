@@ -92,7 +92,7 @@ func (l *loop) close(t *Tenant) {
 	l.cfg.Limits.Give(t)
 }
 
-// leave closes t for the sake of others, server by server as its transactions
+// leaveSoon closes t for the sake of others, server by server as its transactions
 // end, and lets its clients wait for another place. If that takes longer than
 // leaveWithin, t stays.
 func (l *loop) leaveSoon(t *Tenant) {

@@ -237,13 +237,7 @@ func TestServerThatDiesBetweenTransactionsIsNobodysConcern(t *testing.T) {
 // dying stands before a server. Once it is armed, the server's next answer comes
 // when there is something in said, and together with a FATAL; then nothing does.
 func dying(t *testing.T, server net.Conn, armed *atomic.Bool, said <-chan bool) net.Conn {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	relays, err := net.Dial("tcp", ln.Addr().String())
-	require.NoError(t, err)
-	ours, err := ln.Accept()
-	require.NoError(t, err)
+	relays, ours := pair(t)
 	var both sync.WaitGroup
 	both.Go(func() { _, _ = io.Copy(server, ours) })
 	both.Go(func() {

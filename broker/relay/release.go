@@ -1,13 +1,11 @@
 package relay
 
-import "github.com/nusajournal/dermaga/broker/wire"
-
 // release gives s back to its pool if its client's transaction has ended and
 // nothing of the client's is left in it or on its way to it. Otherwise the pair
 // stays.
 func (l *loop) release(s *server) {
 	c := s.client
-	if s.status != wire.Idle || c.batch.open || c.remain > 0 || s.copyIn || s.cancelling > 0 {
+	if !c.between() || s.cancelling > 0 {
 		return
 	}
 	switch {
@@ -45,8 +43,7 @@ func (l *loop) bereave(s *server) {
 	if !s.due.none() {
 		l.sendCancel(s, func(*loop) {})
 	}
-	clean := s.status == wire.Idle && s.due.none() && !c.batch.open && c.remain == 0 && !s.copyIn
-	if !clean || s.cancelling > 0 || s.broken || c.kept&keepTaint != 0 {
+	if !c.between() || s.cancelling > 0 || s.broken || c.kept&keepTaint != 0 {
 		c.server = nil
 		l.drop(s)
 		return

@@ -121,6 +121,18 @@ func (r *rig) cancel(ctx context.Context, key relay.BackendKey) error {
 	return nil
 }
 
+// pair is the two ends of a TCP connection.
+func pair(t testing.TB) (a, b net.Conn) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	a, err = net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	b, err = ln.Accept()
+	require.NoError(t, err)
+	return a, b
+}
+
 // seat is a client's two ends: the test's, and what names the relay's.
 type seat struct {
 	net.Conn
@@ -130,13 +142,7 @@ type seat struct {
 
 // seat adds a client; change may alter what the relay is told of it.
 func (r *rig) seat(change ...func(*relay.Client)) *seat {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(r.t, err)
-	defer ln.Close()
-	mine, err := net.Dial("tcp", ln.Addr().String())
-	require.NoError(r.t, err)
-	theirs, err := ln.Accept()
-	require.NoError(r.t, err)
+	mine, theirs := pair(r.t)
 	told, err := r.relay.Greeting(context.Background(), r.target)
 	require.NoError(r.t, err)
 	r.ended.Add(1)

@@ -223,26 +223,31 @@ func (l *loop) readied(s *server, body []byte) bool {
 	}
 	switch owed {
 	case forPrelude:
+		return l.prepared(c, s)
 	case forAsk:
 		s.refused = nil
 		l.carry(s)
 		return true
-	default:
-		if s.status == wire.Idle {
-			c.pool.count.transaction.add(l.clock.Sub(c.began))
-			c.began = l.clock
-			l.freed(c, s)
-		}
-		if s.defined && s.status == wire.Idle {
+	}
+	if s.status == wire.Idle {
+		c.pool.count.transaction.add(l.clock.Sub(c.began))
+		c.began = l.clock
+		l.freed(c, s)
+		if s.defined {
 			s.defined = false
 			s.pool.tenant.edition++
 		}
-		if s.unsure {
-			s.unsure = false
-			l.forgetAll(s)
-		}
-		return true
 	}
+	if s.unsure {
+		s.unsure = false
+		l.forgetAll(s)
+	}
+	return true
+}
+
+// prepared is the end of a prelude's answer. It reports false when c could not
+// have what it asked for, and is gone.
+func (l *loop) prepared(c *client, s *server) bool {
 	if s.refused != nil { // a setting of the startup packet that the server does not take
 		f := *s.refused
 		f.Severity = "FATAL"

@@ -54,18 +54,6 @@ func (r *rig) secure(chunk int, early []byte) *tls.Conn {
 	return conn
 }
 
-// pair is the two ends of a TCP connection.
-func pair(t testing.TB) (a, b net.Conn) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	a, err = net.Dial("tcp", ln.Addr().String())
-	require.NoError(t, err)
-	b, err = ln.Accept()
-	require.NoError(t, err)
-	return a, b
-}
-
 // cut writes in pieces, each a segment of its own.
 type cut struct {
 	net.Conn
