@@ -61,6 +61,7 @@ var rules = []rule{
 	{folder: "internal/fakepg", own: nothing},
 	{folder: "internal/layout", own: nothing},
 	{folder: "internal/dermagatest", own: nothing},
+	{folder: "internal/relaytest", own: []string{"broker/relay", "broker/wire", "internal/pgtest"}},
 	{folder: "test", own: nothing},
 }
 
