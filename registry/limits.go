@@ -16,6 +16,9 @@ type Limits struct {
 	MaxClients  *int
 	MinPoolSize *int    // server connections kept open; at most the pool size
 	PoolMode    *string // auto, session, transaction or statement
+	// Settings are those of OwnSettings, as typed; "" gives the tenant the
+	// broker's again.
+	Settings map[string]string
 }
 
 const (
@@ -48,7 +51,9 @@ func (r *Registry) SetLimits(ctx context.Context, tenantID string, l Limits, act
 		if act.Version != 0 && act.Version != before.Version {
 			return conflict(before.Slug, before.Version, act.Version)
 		}
-		t = l.of(before)
+		if t, err = l.of(before); err != nil {
+			return err
+		}
 		changes := difference(before, t)
 		if len(changes) == 0 {
 			return nil
@@ -56,7 +61,11 @@ func (r *Registry) SetLimits(ctx context.Context, tenantID string, l Limits, act
 		if err := checkLimits(ctx, tx, t); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, setLimitsSQL, tenantID, t.Plan, t.Overrides.patch()); err != nil {
+		patch, err := t.Overrides.patch()
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, setLimitsSQL, tenantID, t.Plan, patch); err != nil {
 			return err
 		}
 		if t, err = tenant(ctx, tx, tenantID, ""); err != nil {
@@ -72,7 +81,7 @@ func (r *Registry) SetLimits(ctx context.Context, tenantID string, l Limits, act
 }
 
 // of returns t with these limits.
-func (l Limits) of(t Tenant) Tenant {
+func (l Limits) of(t Tenant) (Tenant, error) {
 	t.Plan = firstOf(l.Plan, t.Plan)
 	for _, set := range []struct{ to, of *int }{
 		{l.PoolSize, &t.Overrides.PoolSize},
@@ -86,7 +95,7 @@ func (l Limits) of(t Tenant) Tenant {
 	if l.PoolMode != nil {
 		t.Overrides.PoolMode = *l.PoolMode
 	}
-	return t
+	return t, t.Overrides.set(l.Settings)
 }
 
 // difference names what changed, for the activities.
@@ -103,6 +112,11 @@ func difference(before, after Tenant) (changes []string) {
 	} {
 		if c.was != c.now {
 			changes = append(changes, fmt.Sprintf("%s %s to %s", c.name, orPlans(c.was), orPlans(c.now)))
+		}
+	}
+	for _, own := range ownSettings {
+		if was, now := own.get(before.Overrides), own.get(after.Overrides); was != now {
+			changes = append(changes, fmt.Sprintf("%s %s to %s", own.name, firstOf(was, "the broker's"), firstOf(now, "the broker's")))
 		}
 	}
 	return changes
@@ -133,32 +147,10 @@ func checkLimits(ctx context.Context, db querier, t Tenant) error {
 	return nil
 }
 
-// validate checks each limit by itself.
-func (o Overrides) validate() error {
-	if o.PoolSize < 0 || o.MaxClients < 0 || o.MinPoolSize < 0 {
-		return fmt.Errorf("%w: pool size %d, clients %d and least pool size %d must not be negative",
-			ErrInvalid, o.PoolSize, o.MaxClients, o.MinPoolSize)
-	}
-	return checkPoolMode(o.PoolMode)
-}
-
 func checkPoolMode(mode string) error {
 	switch mode {
 	case "", "auto", "session", "transaction", "statement":
 		return nil
 	}
 	return fmt.Errorf("%w: pool mode %q is none of auto, session, transaction, statement", ErrInvalid, mode)
-}
-
-// patch is o as JSON merges it: what is not set is null, and then dropped.
-func (o Overrides) patch() map[string]any {
-	patch := map[string]any{"pool_size": nil, "max_clients": nil, "min_pool_size": nil, "pool_mode": nil}
-	for name, v := range map[string]any{
-		"pool_size": o.PoolSize, "max_clients": o.MaxClients, "min_pool_size": o.MinPoolSize, "pool_mode": o.PoolMode,
-	} {
-		if v != 0 && v != "" {
-			patch[name] = v
-		}
-	}
-	return patch
 }

@@ -189,6 +189,7 @@ func (l *listener) round(ctx context.Context, conn *pgx.Conn) (err error) {
 	if err := l.beat(ctx, conn); err != nil {
 		return err
 	}
+	l.r.cache.heard.Store(time.Now().UnixNano())
 	if s := &l.r.shares; !start.Before(s.next) {
 		if err := l.r.divide(ctx, conn); err != nil {
 			return err

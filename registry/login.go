@@ -25,9 +25,12 @@ type Login struct {
 	PoolMode   string   // "": the tenant's
 	Params     map[string]string
 	Console    string // what a service login may do in the console: "", stats or admin
-	CreatedAt  time.Time
-	ExpiresAt  *time.Time // look-ups know it no longer from then on; nil: never
-	DisabledAt *time.Time // look-ups do not know it; nil: it is not
+	// Replication: it may open connections for logical replication, which read the
+	// whole database of its tenant.
+	Replication bool
+	CreatedAt   time.Time
+	ExpiresAt   *time.Time // look-ups know it no longer from then on; nil: never
+	DisabledAt  *time.Time // look-ups do not know it; nil: it is not
 }
 
 // Cursor is what LoginFilter.After takes for the page that starts behind l.
@@ -35,17 +38,18 @@ func (l Login) Cursor() string { return l.Name + "/" + l.ID }
 
 // NewLogin is what CreateLogin and PutLogin need.
 type NewLogin struct {
-	Name       string
-	TenantID   string   // "": service login
-	Kind       RoleKind // "": App
-	Verifier   string   // from NewVerifier; CreateLogin makes a password if it is ""
-	MaxClients int
-	PoolMode   string
-	Params     map[string]string // session settings, as startup parameters would be
-	Console    string            // "", stats or admin; only for a service login
-	ExpiresAt  time.Time         // zero: never
-	Overlap    time.Duration     // how long verifiers that it had stay valid; 0: not at all
-	Actor      string
+	Name        string
+	TenantID    string   // "": service login
+	Kind        RoleKind // "": App
+	Verifier    string   // from NewVerifier; CreateLogin makes a password if it is ""
+	MaxClients  int
+	PoolMode    string
+	Params      map[string]string // session settings, as startup parameters would be
+	Console     string            // "", stats or admin; only for a service login
+	Replication bool
+	ExpiresAt   time.Time     // zero: never
+	Overlap     time.Duration // how long verifiers that it had stay valid; 0: not at all
+	Actor       string
 }
 
 func (n NewLogin) withDefaults() NewLogin {
@@ -86,12 +90,12 @@ SELECT id::text FROM dermaga.logins
 WHERE name = $1 AND tenant_id IS NOT DISTINCT FROM $2::text::uuid
 FOR UPDATE`
 	addLoginSQL = `
-INSERT INTO dermaga.logins (name, tenant_id, kind, pool_mode, max_clients, params, console, expires_at)
-VALUES ($1, $2::text::uuid, $3::text::dermaga.role_kind, $4, nullif($5, 0), $6, $7, $8)
+INSERT INTO dermaga.logins (name, tenant_id, kind, pool_mode, max_clients, params, console, expires_at, replication)
+VALUES ($1, $2::text::uuid, $3::text::dermaga.role_kind, $4, nullif($5, 0), $6, $7, $8, $9)
 RETURNING id::text`
 	changeLoginSQL = `
 UPDATE dermaga.logins
-SET kind = $2::text::dermaga.role_kind, pool_mode = $3, max_clients = nullif($4, 0), params = $5, console = $6, expires_at = $7
+SET kind = $2::text::dermaga.role_kind, pool_mode = $3, max_clients = nullif($4, 0), params = $5, console = $6, expires_at = $7, replication = $8
 WHERE id = $1::text::uuid`
 	// loginsSQL takes id, tenant, service, name, text, after's name and id, and
 	// limit; NULL: any.
@@ -99,7 +103,7 @@ WHERE id = $1::text::uuid`
 SELECT l.id::text, l.name, coalesce(l.tenant_id::text, ''), l.tenant_id IS NULL, l.kind::text,
   ARRAY(SELECT v.verifier FROM dermaga.login_verifiers v
         WHERE v.login_id = l.id AND (v.valid_until IS NULL OR v.valid_until > now()) ORDER BY v.generation DESC),
-  coalesce(l.max_clients, 0), coalesce(l.pool_mode, ''), l.params, coalesce(l.console, ''),
+  coalesce(l.max_clients, 0), coalesce(l.pool_mode, ''), l.params, coalesce(l.console, ''), l.replication,
   l.created_at, l.expires_at, l.disabled_at
 FROM dermaga.logins l
 WHERE ($1::text IS NULL OR l.id = $1::text::uuid)
@@ -133,10 +137,19 @@ func (r *Registry) PutLogin(ctx context.Context, n NewLogin) (Login, error) {
 			return err
 		}
 		return record(ctx, tx, Activity{
-			TenantID: n.TenantID, Actor: n.Actor, Action: "login.put", Message: fmt.Sprintf("%s, %s", n.Name, n.Kind),
+			TenantID: n.TenantID, Actor: n.Actor, Action: "login.put", Message: n.summary(),
 		})
 	})
 	return l, err
+}
+
+// summary is n in the activities.
+func (n NewLogin) summary() string {
+	text := fmt.Sprintf("%s, %s", n.Name, n.Kind)
+	if n.Replication {
+		text += ", may replicate"
+	}
+	return text
 }
 
 func putLoginRow(ctx context.Context, tx pgx.Tx, n NewLogin) (id string, err error) {
@@ -144,7 +157,7 @@ func putLoginRow(ctx context.Context, tx pgx.Tx, n NewLogin) (id string, err err
 	switch {
 	case err == nil:
 		_, err = tx.Exec(ctx, changeLoginSQL, id, string(n.Kind), nullable(n.PoolMode), n.MaxClients, n.Params,
-			nullable(n.Console), notZero(n.ExpiresAt))
+			nullable(n.Console), notZero(n.ExpiresAt), n.Replication)
 	case errors.Is(err, pgx.ErrNoRows):
 		id, err = addLogin(ctx, tx, n)
 	}
@@ -153,7 +166,7 @@ func putLoginRow(ctx context.Context, tx pgx.Tx, n NewLogin) (id string, err err
 
 func addLogin(ctx context.Context, tx pgx.Tx, n NewLogin) (id string, err error) {
 	err = tx.QueryRow(ctx, addLoginSQL, n.Name, nullable(n.TenantID), string(n.Kind), nullable(n.PoolMode), n.MaxClients, n.Params,
-		nullable(n.Console), notZero(n.ExpiresAt)).Scan(&id)
+		nullable(n.Console), notZero(n.ExpiresAt), n.Replication).Scan(&id)
 	return id, err
 }
 

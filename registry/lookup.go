@@ -40,6 +40,7 @@ type Route struct {
 	MaxClients     int    // of all logins of the tenant together
 	PoolMode       string // the login's, else the tenant's; "": the broker's default
 	Plan           string
+	Own            Overrides // with the settings that differ from the broker's
 }
 
 // Lookup answers from memory where it can. Its only error is ErrUnavailable:
@@ -83,16 +84,13 @@ func ask(name, login string) (question, bool) {
 const lookupSQL = `
 SELECT t.id::text AS tenant_id, t.slug, t.name AS tenant_name, t.status::text AS status,
   t.suspended_reason, t.database, t.version, t.plan,
-  coalesce((t.overrides->>'pool_size')::int, 0) AS pool_size,
-  coalesce((t.overrides->>'max_clients')::int, 0) AS max_clients,
-  coalesce((t.overrides->>'min_pool_size')::int, 0) AS min_pool_size,
-  t.overrides->>'pool_mode' AS pool_mode,
+  t.overrides,
   t.created_at, t.updated_at, t.deleted_at,
   p.server_connections, p.clients, p.weight,
   s.id AS server_id, s.name AS server_name, s.host, s.port, s.sslmode, s.ca_pem, s.state AS server_state, s.connection_budget,
   l.id::text AS login_id, l.name AS login_name, l.tenant_id::text AS login_tenant_id, l.kind::text AS kind,
   l.pool_mode AS login_pool_mode, l.max_clients AS login_max_clients,
-  l.console, l.created_at AS login_created_at, l.expires_at, l.disabled_at,
+  l.console, l.replication, l.created_at AS login_created_at, l.expires_at, l.disabled_at,
   (SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(l.params)) AS params,
   (SELECT array_agg(v.verifier ORDER BY v.generation DESC)
    FROM dermaga.login_verifiers v WHERE v.login_id = l.id) AS verifiers,
@@ -115,8 +113,7 @@ type lookupRow struct {
 	SuspendedReason, Database          *string
 	Version                            *int64
 	Plan                               *string
-	PoolSize, MaxClients, MinPoolSize  int
-	PoolMode                           *string
+	Overrides                          *Overrides
 	CreatedAt, UpdatedAt, DeletedAt    *time.Time
 	ServerConnections, Clients, Weight *int
 
@@ -132,6 +129,7 @@ type lookupRow struct {
 	LoginPoolMode       *string
 	LoginMaxClients     *int
 	Console             *string
+	Replication         *bool
 	LoginCreatedAt      *time.Time
 	ExpiresAt           *time.Time
 	DisabledAt          *time.Time
@@ -172,7 +170,7 @@ func (row *lookupRow) loginParts() (*Login, []validity) {
 	l := &Login{
 		ID: *row.LoginID, Name: *row.LoginName, TenantID: deref(row.LoginTenantID), Service: row.LoginTenantID == nil,
 		Kind: RoleKind(*row.Kind), MaxClients: deref(row.LoginMaxClients), PoolMode: deref(row.LoginPoolMode), Params: row.Params,
-		Console: deref(row.Console), CreatedAt: *row.LoginCreatedAt, ExpiresAt: row.ExpiresAt, DisabledAt: row.DisabledAt,
+		Console: deref(row.Console), Replication: deref(row.Replication), CreatedAt: *row.LoginCreatedAt, ExpiresAt: row.ExpiresAt, DisabledAt: row.DisabledAt,
 	}
 	all := make([]validity, len(row.Verifiers))
 	for i, v := range row.Verifiers {
@@ -185,7 +183,7 @@ func (row *lookupRow) tenant() *Tenant {
 	return &Tenant{
 		ID: *row.TenantID, Slug: *row.Slug, Name: *row.TenantName, Plan: *row.Plan, Status: Status(*row.Status),
 		StatusReason: deref(row.SuspendedReason), ServerID: *row.ServerID, Server: *row.ServerName, Database: *row.Database,
-		Overrides: Overrides{PoolSize: row.PoolSize, MaxClients: row.MaxClients, MinPoolSize: row.MinPoolSize, PoolMode: deref(row.PoolMode)},
+		Overrides: deref(row.Overrides),
 		Version:   *row.Version, CreatedAt: *row.CreatedAt, UpdatedAt: *row.UpdatedAt, DeletedAt: row.DeletedAt,
 	}
 }
@@ -198,7 +196,7 @@ func (r *Registry) route(row *lookupRow, e Entry) *Route {
 			ID: *row.ServerID, Name: *row.ServerName, Host: *row.Host, Port: *row.Port,
 			SSLMode: *row.SSLMode, CAPEM: deref(row.CAPEM), State: *row.ServerState, ConnectionBudget: *row.ConnectionBudget,
 		},
-		Database: t.Database, Kind: e.Login.Kind, Plan: t.Plan,
+		Database: t.Database, Kind: e.Login.Kind, Plan: t.Plan, Own: t.Overrides,
 		PoolSize: firstOf(t.Overrides.PoolSize, *row.ServerConnections), MinPoolSize: t.Overrides.MinPoolSize, Weight: *row.Weight,
 		MaxClients: firstOf(t.Overrides.MaxClients, *row.Clients),
 		PoolMode:   firstOf(e.Login.PoolMode, t.Overrides.PoolMode),
@@ -236,19 +234,23 @@ func deref[T any](p *T) T {
 
 // Stats are figures of the cache since Open.
 type Stats struct {
-	Known, Unknown      int    // entries now
-	Hits, Misses, Stale uint64 // answered from memory; asked; answered from memory because the registry is down
-	Changes             uint64 // applied
-	SeenChange          int64  // the newest one's id
-	Probes              uint64 // of the channel
-	Listening           bool   // the channel of changes is open
-	Down                bool   // the last question was not answered
+	Known, Unknown      int       // entries now
+	Hits, Misses, Stale uint64    // answered from memory; asked; answered from memory because the registry is down
+	Changes             uint64    // applied
+	SeenChange          int64     // the newest one's id
+	Probes              uint64    // of the channel
+	Listening           bool      // the channel of changes is open
+	Down                bool      // the last question was not answered
+	Heard               time.Time // when it last answered
+	StandInUntil        time.Time // how long answers from memory stand in for it, if it goes on so
 }
 
 // Stats returns the cache's figures.
 func (r *Registry) Stats() Stats {
 	c := r.cache
+	heard := time.Unix(0, c.heard.Load())
 	return Stats{
+		Heard: heard, StandInUntil: heard.Add(c.cfg.StaleMax),
 		Known: c.known.Len(), Unknown: c.unknown.Len(),
 		Hits: c.counters.hits.Load(), Misses: c.counters.misses.Load(), Stale: c.counters.stale.Load(),
 		Changes: c.counters.changes.Load(), SeenChange: c.seen.Load(), Probes: c.counters.probes.Load(),

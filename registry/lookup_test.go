@@ -34,7 +34,7 @@ func TestLookupOfATenantsLogin(t *testing.T) {
 	require.Equal(t, &registry.Route{
 		TenantID: tn.ID, Slug: "a", Status: registry.Active, Version: want.Version, Server: server,
 		Database: "nusa_journal_a", Role: role, Kind: registry.App, Generation: 1, Password: "pw",
-		PoolSize: 25, MinPoolSize: 2, MaxClients: 7, Weight: 4, PoolMode: "session", Plan: "BUSINESS",
+		PoolSize: 25, MinPoolSize: 2, MaxClients: 7, Weight: 4, PoolMode: "session", Plan: "BUSINESS", Own: want.Overrides,
 	}, e.Route)
 
 	putLogin(t, r, registry.NewLogin{Name: "app", TenantID: tn.ID, PoolMode: "transaction"})

@@ -59,7 +59,7 @@ func (r *Registry) CreateLogin(ctx context.Context, n NewLogin) (Login, Secret, 
 			return err
 		}
 		return record(ctx, tx, Activity{
-			TenantID: n.TenantID, Actor: n.Actor, Action: "login.create", Message: fmt.Sprintf("%s, %s", n.Name, n.Kind),
+			TenantID: n.TenantID, Actor: n.Actor, Action: "login.create", Message: n.summary(),
 		})
 	})
 	if err != nil {

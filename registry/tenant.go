@@ -32,14 +32,6 @@ type Tenant struct {
 	PurgeAfter    *time.Time // end of a deleted tenant's grace period. Not filled by Lookup
 }
 
-// Overrides are limits of a tenant that differ from its plan's. Zero: the plan's.
-type Overrides struct {
-	PoolSize    int    `json:"pool_size,omitempty"`
-	MaxClients  int    `json:"max_clients,omitempty"`
-	MinPoolSize int    `json:"min_pool_size,omitempty"`
-	PoolMode    string `json:"pool_mode,omitempty"` // auto, session, transaction or statement
-}
-
 // NewTenant is what CreateTenant needs.
 type NewTenant struct {
 	Slug      string
@@ -67,9 +59,7 @@ type tenantRow struct {
 	Reason                       *string
 	ServerID                     int64
 	Server, Database             string
-	PoolSize, MaxClients         int
-	MinPoolSize                  int
-	PoolMode                     *string
+	Overrides                    Overrides
 	SchemaVersion, Version       int64
 	CreatedAt, UpdatedAt         time.Time
 	DeletedAt, PurgeAfter        *time.Time
@@ -79,8 +69,7 @@ type tenantRow struct {
 // any.
 const tenantsSQL = `
 SELECT t.id::text, t.slug, t.name, t.plan, t.status::text, t.suspended_reason, t.server_id, s.name, t.database,
-  coalesce((t.overrides->>'pool_size')::int, 0), coalesce((t.overrides->>'max_clients')::int, 0),
-  coalesce((t.overrides->>'min_pool_size')::int, 0), t.overrides->>'pool_mode',
+  t.overrides,
   (SELECT coalesce(max(m.version), 0) FROM dermaga.tenant_migrations m
    WHERE m.tenant_id = t.id AND m.set_name = 'journal' AND m.state = 'applied'),
   t.version, t.created_at, t.updated_at, t.deleted_at, t.purge_after
@@ -118,8 +107,7 @@ func tenants(ctx context.Context, db querier, id, slug string, f Filter) ([]Tena
 		return Tenant{
 			ID: x.ID, Slug: x.Slug, Name: x.Name, Plan: x.Plan, Status: Status(x.Status), StatusReason: deref(x.Reason),
 			ServerID: x.ServerID, Server: x.Server, Database: x.Database,
-			Overrides:     Overrides{PoolSize: x.PoolSize, MaxClients: x.MaxClients, MinPoolSize: x.MinPoolSize, PoolMode: deref(x.PoolMode)},
-			SchemaVersion: x.SchemaVersion, Version: x.Version,
+			Overrides: x.Overrides, SchemaVersion: x.SchemaVersion, Version: x.Version,
 			CreatedAt: x.CreatedAt, UpdatedAt: x.UpdatedAt, DeletedAt: x.DeletedAt, PurgeAfter: x.PurgeAfter,
 		}, err
 	})
