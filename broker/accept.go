@@ -95,7 +95,7 @@ func (b *Broker) receive(ctx context.Context, conn *net.TCPConn) {
 	tend(conn, b.cfg.TCPUserTimeout)
 	_ = conn.SetDeadline(time.Now().Add(b.cfg.HandshakeTimeout))
 	l := &line{
-		Conn: conn, socket: conn, id: fmt.Sprintf("%s-%d", b.prefix, number), crowded: crowded, began: time.Now(),
+		Conn: conn, socket: conn, number: uint64(number), id: fmt.Sprintf("%s-%d", b.prefix, number), crowded: crowded, began: time.Now(),
 		ended: sync.OnceFunc(func() { b.counters.connections.Add(-1) }),
 	}
 	l.uninterrupted = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })

@@ -50,14 +50,24 @@ var errDisconnected = &clientError{
 	hint: "connect again",
 }
 
-// explain words the relay's reasons to end a client, and counts them.
-func (b *Broker) explain(r relay.Refusal, t *relay.Target) wire.Fields {
-	e := b.refusal(r, t)
+// explain words the relay's reasons to end a client or to refuse what it asks,
+// and counts them.
+func (b *Broker) explain(r relay.Refusal, t *relay.Target, about string) wire.Fields {
+	e := b.refusal(r, t, about)
+	f := e.Fields()
+	switch r {
+	case relay.Waiting:
+		f.Severity = "NOTICE"
+		return f
+	case relay.QueryTimeout, relay.StateRefused, relay.BlockRefused:
+		f.Severity = "ERROR" // the connection lives
+		return f
+	}
 	b.counters.ended.count(e.code)
-	return e.Fields()
+	return f
 }
 
-func (b *Broker) refusal(r relay.Refusal, t *relay.Target) *clientError {
+func (b *Broker) refusal(r relay.Refusal, t *relay.Target, about string) *clientError {
 	switch r {
 	case relay.QueryWait:
 		e := &clientError{
@@ -65,6 +75,10 @@ func (b *Broker) refusal(r relay.Refusal, t *relay.Target) *clientError {
 			msg:    fmt.Sprintf("no server connection of tenant %q became free in time", t.Slug),
 			detail: fmt.Sprintf("All server connections of the pool (pool_size = %d) were in use for query_wait_timeout.", t.PoolSize),
 			hint:   "shorten transactions, or raise the tenant's pool_size or query_wait_timeout",
+		}
+		if about != "" {
+			e.detail += " Kept by their clients: " + about + "."
+			e.hint = "end what keeps a server connection (UNLISTEN, DEALLOCATE, unlock, DROP, DISCARD ALL), shorten transactions, or raise the tenant's pool_size"
 		}
 		if share, short := b.limits.short(t); short {
 			e.detail = fmt.Sprintf("All connections that this broker may have to the tenant's PostgreSQL server (%d) were in use for query_wait_timeout.", share)
@@ -98,6 +112,75 @@ func (b *Broker) refusal(r relay.Refusal, t *relay.Target) *clientError {
 		return errMigrating(t.Slug)
 	case relay.Malformed:
 		return &clientError{code: pgerrcode.ProtocolViolation, msg: "invalid message format"}
+	case relay.DialFailed:
+		return errServer(t.Slug, nil)
 	}
-	return errServer(t.Slug, nil) // relay.DialFailed
+	return overLimit(r, t, about)
 }
+
+// overLimit words what a client does for too long, or may not do in its pool mode.
+// The first words are those that users of PgBouncer look for in their logs.
+func overLimit(r relay.Refusal, t *relay.Target, about string) *clientError {
+	switch r {
+	case relay.TooManyPinned:
+		return &clientError{
+			code:   pgerrcode.TooManyConnections,
+			msg:    "too many clients keep a server connection (max_pinned)",
+			detail: fmt.Sprintf("This session would keep one, for: %s. The pool (pool_size = %d) lets %d of its clients do so.", about, t.PoolSize, t.Pinnable()),
+			hint:   "end what keeps it before the transaction ends, use pool_mode session for such clients, or raise the tenant's pool_size or max_pinned",
+		}
+	case relay.PinIdle:
+		return &clientError{
+			code:   pgerrcode.IdleSessionTimeout,
+			msg:    "pin_idle_timeout",
+			detail: fmt.Sprintf("The session was idle and kept a server connection that others waited for, for: %s.", about),
+			hint:   "end what keeps it when it is not needed, or raise pin_idle_timeout",
+		}
+	case relay.QueryTimeout:
+		return &clientError{
+			code:   pgerrcode.QueryCanceled,
+			msg:    "query timeout",
+			detail: fmt.Sprintf("The query was cancelled after query_timeout (%s).", t.Times.Query),
+		}
+	case relay.IdleTransaction:
+		return &clientError{
+			code:   pgerrcode.IdleInTransactionSessionTimeout,
+			msg:    "idle transaction timeout",
+			detail: fmt.Sprintf("The client sent nothing in an open transaction for idle_transaction_timeout (%s); it is rolled back.", t.Times.IdleTransaction),
+			hint:   "commit or roll back before the application waits for something else",
+		}
+	case relay.TransactionTimeout:
+		return &clientError{
+			code:   codeTransactionTimeout,
+			msg:    "transaction timeout",
+			detail: fmt.Sprintf("The transaction took longer than transaction_timeout (%s); it is rolled back.", t.Times.Transaction),
+		}
+	case relay.ClientIdle:
+		return &clientError{
+			code:   pgerrcode.IdleSessionTimeout,
+			msg:    "client_idle_timeout",
+			detail: fmt.Sprintf("The client sent nothing for client_idle_timeout (%s).", t.Times.ClientIdle),
+		}
+	case relay.StateRefused:
+		return &clientError{
+			code:   pgerrcode.FeatureNotSupported,
+			msg:    about + " is not supported in this pool mode",
+			detail: "It would stay in a server session that the next transaction of another client uses.",
+			hint:   "connect with options='-c dermaga.pool_mode=auto' or session, or set the tenant's transaction_state to clean",
+		}
+	case relay.BlockRefused:
+		return &clientError{
+			code: pgerrcode.FeatureNotSupported,
+			msg:  "transaction blocks not allowed in statement pooling mode",
+			hint: "connect with options='-c dermaga.pool_mode=auto'",
+		}
+	}
+	return &clientError{ // relay.Waiting
+		code:   pgerrcode.SuccessfulCompletion,
+		msg:    "No server connection available in postgres backend, client being queued",
+		detail: fmt.Sprintf("All server connections of the pool (pool_size = %d) are in use.", t.PoolSize),
+	}
+}
+
+// codeTransactionTimeout is transaction_timeout of PostgreSQL 17.
+const codeTransactionTimeout = "25P04"

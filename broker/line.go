@@ -16,7 +16,8 @@ import (
 type line struct {
 	net.Conn              // the socket, or TLS over it
 	socket   *net.TCPConn // of a client
-	id       string       // of a client's connection, for logs and for who reads them
+	number   uint64       // of a client's connection
+	id       string       // … with the process's prefix, for logs and for who reads them
 	began    time.Time
 	crowded  bool   // it is one more than max_client_conn
 	ended    func() // uncounts it; safe to call more than once

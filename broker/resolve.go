@@ -55,20 +55,12 @@ func (b *Broker) resolve(ctx context.Context, id identity) (passage, error) {
 // guest is the pair that p's client belongs to.
 func (p passage) guest() pair { return pair{p.route.TenantID, p.login.ID} }
 
-// modes are the pool modes by name. Until auto has its own way of telling what
-// a statement leaves behind, it is transaction pooling.
+// modes are the pool modes by name.
 var modes = map[string]relay.Mode{
+	"auto":        relay.Auto,
 	"session":     relay.Session,
+	"statement":   relay.Statement,
 	"transaction": relay.Transaction,
-	"auto":        relay.Transaction,
-}
-
-// modeName names a mode in logs.
-func modeName(m relay.Mode) string {
-	if m == relay.Session {
-		return "session"
-	}
-	return "transaction"
 }
 
 // route returns id's route when its tenant serves clients. While the tenant is

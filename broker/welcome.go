@@ -62,6 +62,7 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 			leave()
 			l.ended()
 		},
+		ID: l.number, Name: p.user, Since: l.began,
 	})
 	if err != nil {
 		return handedOver{err}
@@ -71,7 +72,7 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 		b.endLogin(p.guest(), why, func() {})
 	}
 	b.log.Debug(eventLogin, keyConn, l.id, keyRemote, p.remote, keyTenant, p.route.Slug, keyUser, p.user,
-		keyMode, modeName(p.mode), keyTLS, encrypted, keyTook, time.Since(l.began))
+		keyMode, p.mode.String(), keyTLS, encrypted, keyTook, time.Since(l.began))
 	return nil
 }
 
@@ -80,7 +81,7 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 // than a query may wait is the wait for a server that does not come back, for a
 // place among the open tenants, or for one of the server's connections.
 func (b *Broker) greeting(ctx context.Context, route *registry.Route, target *relay.Target) ([]relay.Param, error) {
-	late := b.refusal(relay.NoPlace, target)
+	late := b.refusal(relay.NoPlace, target, "")
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.QueryWaitTimeout, late)
 	defer cancel()
 	params, err := b.relay.Greeting(ctx, target)
@@ -89,7 +90,7 @@ func (b *Broker) greeting(ctx context.Context, route *registry.Route, target *re
 			return nil, errServer(route.Slug, failed)
 		}
 		if _, short := b.limits.short(target); short && errors.Is(err, late) {
-			return nil, b.refusal(relay.QueryWait, target)
+			return nil, b.refusal(relay.QueryWait, target, "")
 		}
 	}
 	return params, err

@@ -11,7 +11,7 @@ import (
 // reports whether c is paired now. Where no server can be had, c is ended.
 func (l *loop) attach(c *client) bool {
 	p := c.pool
-	held := p.tenant.gate.held || p.tenant.leaving()
+	held := p.tenant.gate.closed() || p.tenant.leaving()
 	if !held {
 		if s := p.pick(c); s != nil {
 			l.pair(c, s)
@@ -104,7 +104,7 @@ func (l *loop) cancelWaiting(c *client) {
 func (l *loop) offer(s *server) {
 	p := s.pool
 	c := p.waiting.first
-	if c == nil || p.tenant.gate.held {
+	if c == nil || p.tenant.gate.closed() {
 		s.idleSince = l.clock
 		p.idle = append(p.idle, s)
 		return
@@ -124,13 +124,15 @@ func (l *loop) why(p *Pool) wire.Fields {
 	if errors.As(p.failed, &told) {
 		return told.Fields()
 	}
-	return l.cfg.Explain(DialFailed, p.Target())
+	return l.cfg.Explain(DialFailed, p.Target(), "")
 }
 
 // late ends the clients of p that have waited too long.
 func (l *loop) late(p *Pool) {
 	limit, why := l.cfg.QueryWait, QueryWait
 	switch {
+	case p.tenant.gate.paused:
+		return
 	case p.tenant.gate.held:
 		limit, why = l.cfg.HoldWait, HeldTooLong
 	case p.tenant.state == asking:

@@ -34,10 +34,10 @@ func (l *loop) effect(c *client, s *server, e effect) {
 		c.wantClean = true
 	}
 	if e.class&wire.Sticks != 0 {
-		c.kept |= keepState
+		c.pins |= pinState
 	}
 	if e.class&wire.Taints != 0 {
-		c.kept |= keepTaint
+		c.pins |= pinTaint
 	}
 	if e.class&wire.Deallocates != 0 {
 		s.unsure = true
@@ -92,7 +92,7 @@ func (s *server) heard(row []byte) {
 func (l *loop) carry(s *server) {
 	c := s.client
 	if len(s.answers) != len(c.touched) {
-		c.kept |= keepState
+		c.pins |= pinState
 		c.touched = nil
 		return
 	}

@@ -38,7 +38,7 @@ type client struct {
 	extra *params                      // settings that are not reported: of its startup packet, and carried since
 	begin struct{ own, extra *params } // as they were at first: what DISCARD ALL goes back to
 	batch batch
-	kept  keep
+	pins  pins
 	// leaving: it said Terminate or sent its last byte; answers are still due.
 	leaving bool
 	dropped int          // bytes of a message that nobody waits for: late copy data, a cancelled batch
@@ -46,22 +46,22 @@ type client struct {
 	doomed  bool         // is to go when its transaction ends
 	why     *wire.Fields // … with this
 	ended   func()
-	login   string
+	login   string // as EndLogin names it
+	once    bool   // its server is closed with it
+
+	// For people:
+	id      uint64
+	name    string // of its login
+	arrived time.Time
 }
-
-// keep is the set of reasons for which a server stays with its client.
-type keep uint8
-
-const (
-	keepState  keep = 1 << iota // a text may have left state in the session
-	keepUnseen                  // a statement too long to be remembered is prepared on the server
-	keepTaint                   // state that DISCARD ALL does not undo
-)
 
 // add takes a client over. Bytes that came with its password may wait in the
 // socket or, decrypted, in its TLS: no event would tell of them.
 func (l *loop) add(t *Tenant, in Client, s socket) poll.Token {
-	c := &client{pool: l.pool(t, in.Target), mode: in.Mode, ended: in.Ended, login: in.Login}
+	c := &client{
+		pool: l.pool(t, in.Target), mode: in.Mode, ended: in.Ended, login: in.Login, once: in.Once,
+		id: in.ID, name: in.Name, arrived: in.Since, began: in.Since,
+	}
 	c.asClient = c
 	c.told, c.own, c.extra = l.sets.of(in.Told), l.sets.of(in.Own), l.sets.of(in.Set)
 	c.begin.own, c.begin.extra = c.own, c.extra
@@ -96,7 +96,7 @@ func (l *loop) serveClient(c *client) {
 		return
 	case len(c.out) > 0, c.waiting, c.leaving, !c.readable, c.server != nil && len(c.server.out) > 0:
 		return
-	case c.pool.tenant.gate.held && c.between(): // it has a server, but may not begin
+	case c.pool.tenant.gate.closed() && c.between(): // it has a server, but may not begin
 		return
 	case c.server != nil && c.server.cancelling > 0 && c.server.due.none():
 		return // a cancel on its way must not hit what comes next
@@ -171,7 +171,7 @@ func (l *loop) bye(c *client) {
 }
 
 // refuse ends c with an error of the relay's own.
-func (l *loop) refuse(c *client, why Refusal) { l.fatal(c, l.cfg.Explain(why, c.pool.Target())) }
+func (l *loop) refuse(c *client, why Refusal) { l.fatal(c, l.cfg.Explain(why, c.pool.Target(), "")) }
 
 // fatal ends c with an error.
 func (l *loop) fatal(c *client, f wire.Fields) {

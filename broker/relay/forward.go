@@ -113,7 +113,7 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 		l.noteQuery(c, s, body, whole)
 	case wire.FunctionCall:
 		s.due.push(forQuery)
-		c.kept |= keepState // the function is named by its oid only
+		c.pins |= pinState // the function is named by its oid only
 	case wire.Sync:
 		s.skipping = false
 		if !s.copyIn {
@@ -194,7 +194,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		if _, taken := c.names[string(name)]; !taken {
 			c.names[string(name)] = unseen
 		}
-		c.kept |= keepUnseen
+		c.pins |= pinLong
 		s.due.pushStatement(forParse, nil, "")
 	}
 }
@@ -203,7 +203,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 // bind, c keeps the text; if that is too long, the server.
 func (l *loop) noteSync(c *client) {
 	if c.batch.unseen && !c.batch.bound {
-		c.kept |= keepUnseen
+		c.pins |= pinLong
 	}
 	if c.batch.bound && len(c.lastUnnamed) > maxUnnamed {
 		c.lastUnnamed = nil

@@ -10,9 +10,12 @@ import (
 // gate says what a tenant's clients may begin. Owned by the loop.
 type gate struct {
 	held   bool     // transactions that have not begun wait
+	paused bool     // likewise, and no time-out ends them
 	quiet  []func() // called when none runs any more
 	ending *ending  // sessions end with their running transaction; nil: they do not
 }
+
+func (g *gate) closed() bool { return g.held || g.paused }
 
 // ending is how the clients of a tenant are made to go.
 type ending struct {
@@ -35,6 +38,35 @@ func (r *Relay) Hold(tenant string, quiet func()) {
 	}) {
 		quiet()
 	}
+}
+
+// Pause is Hold without a limit to the wait, until Unpause. The two do not know of
+// each other: what either keeps is kept.
+func (r *Relay) Pause(tenant string, quiet func()) {
+	t := r.tenant(&Target{Tenant: tenant})
+	if !t.loop.box.post(func(l *loop) {
+		t.gate.paused = true
+		t.gate.quiet = append(t.gate.quiet, quiet)
+		l.gates[t] = struct{}{}
+		l.soon()
+	}) {
+		quiet()
+	}
+}
+
+// Unpause undoes Pause.
+func (r *Relay) Unpause(tenant string) {
+	t := r.tenant(&Target{Tenant: tenant})
+	t.loop.box.post(func(l *loop) {
+		if !t.gate.paused {
+			return
+		}
+		t.gate.paused = false
+		if t.gate.ending == nil && !t.gate.held {
+			delete(l.gates, t)
+		}
+		l.reopen(t)
+	})
 }
 
 // Resume undoes Hold and End.
@@ -113,6 +145,7 @@ func (l *loop) endAll(t *Tenant, why wire.Fields, grace time.Duration, once bool
 func (l *loop) resume(t *Tenant) {
 	t.edition++ // whatever happened meanwhile
 	wasHeld := t.gate.held
+	paused := t.gate.paused
 	for _, f := range t.gate.quiet {
 		f()
 	}
@@ -121,9 +154,18 @@ func (l *loop) resume(t *Tenant) {
 			f()
 		}
 	}
-	t.gate = gate{}
-	delete(l.gates, t)
-	if !wasHeld {
+	t.gate = gate{paused: paused}
+	if !paused {
+		delete(l.gates, t)
+	}
+	if wasHeld {
+		l.reopen(t)
+	}
+}
+
+// reopen lets those whom the gate has kept go on, if it is open now.
+func (l *loop) reopen(t *Tenant) {
+	if t.gate.closed() {
 		return
 	}
 	for _, c := range l.clientList() {
@@ -177,7 +219,7 @@ func (l *loop) watchEnding(t *Tenant) {
 	e.gone = nil
 	if e.once {
 		t.gate.ending = nil
-		if !t.gate.held {
+		if !t.gate.closed() {
 			delete(l.gates, t)
 		}
 	} else if t.state == opened && !t.busy() {

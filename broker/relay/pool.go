@@ -17,6 +17,7 @@ type Tenant struct {
 	state   placement
 	leaveBy time.Time // until then it makes room for others; zero: it does not
 	gate    gate
+	renewed time.Time // servers from before it are not used again
 	// edition counts the changes of its databases' objects that were seen. A Parse
 	// after one is not answered from what was prepared before it.
 	edition uint64
@@ -209,7 +210,7 @@ func (l *loop) grow(p *Pool) {
 	if t.state == opened {
 		want = max(want, p.Target().MinPoolSize-p.servers)
 	}
-	if want <= 0 || t.gate.held || t.leaving() || l.draining {
+	if want <= 0 || t.gate.closed() || t.leaving() || l.draining {
 		return
 	}
 	switch t.state {

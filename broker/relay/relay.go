@@ -21,12 +21,22 @@ import (
 type Mode uint8
 
 const (
-	// Transaction gives the server back when a transaction has ended and the
-	// client has left nothing in the session.
-	Transaction Mode = iota
+	// Auto gives the server back when a transaction has ended, and lets no client
+	// lose its session's state: settings and prepared statements follow it, and
+	// what cannot follow keeps the server for it.
+	Auto Mode = iota
+	// Transaction is like Auto, but state that cannot follow the client ends with
+	// its transaction, or is refused (Target.Refuse).
+	Transaction
+	// Statement is like Transaction, and refuses transaction blocks.
+	Statement
 	// Session keeps the server until the client goes.
 	Session
 )
+
+func (m Mode) String() string {
+	return [...]string{"auto", "transaction", "statement", "session"}[m]
+}
 
 // Param is a run-time parameter's name and value.
 type Param struct{ Name, Value string }
@@ -56,6 +66,9 @@ type Target struct {
 	Budget               int    // connections that all tenants together may have there; 0: no limit
 	Weight               int    // of the tenant where connections are short, at least 1
 	QueueLength          int    // most clients that wait for a server of this pool; 0: no limit
+	MaxPinned            int    // most servers that clients in mode Auto may keep; 0: all but one, at least 1
+	Refuse               bool   // in modes Transaction and Statement, state that would have to be wiped is refused
+	Times                Times  // how long its clients may take
 	// Dial opens a server. It runs in a goroutine of its own, and ctx ends with
 	// the relay. An error that has a method Fields() wire.Fields is passed on to
 	// the clients that wait; one whose method Temporary() bool says true lets them
@@ -64,6 +77,25 @@ type Target struct {
 	// Cancel asks the server to cancel what key's session runs now, and returns
 	// when the server has taken it (it closes the connection).
 	Cancel func(ctx context.Context, key BackendKey) error
+}
+
+// Pinnable is how many of the pool's servers its clients may keep.
+func (t *Target) Pinnable() int {
+	if t.MaxPinned > 0 {
+		return t.MaxPinned
+	}
+	return max(t.PoolSize-1, 1)
+}
+
+// Times bounds what a client does; 0 is no bound.
+type Times struct {
+	Query           time.Duration // one query, from its message to the end of its answer
+	QueryWait       time.Duration // for a server; 0: Config.QueryWait
+	WaitNotify      time.Duration // a client that waits for longer is told so by a notice
+	IdleTransaction time.Duration // between two messages of a transaction
+	Transaction     time.Duration // from a transaction's first message to its end
+	ClientIdle      time.Duration // outside a transaction
+	PinIdle         time.Duration // outside a transaction, with a server that others wait for
 }
 
 // Server is a server connection at its first ReadyForQuery, with nothing read
@@ -85,6 +117,12 @@ type Client struct {
 	Own    []Param // … those among them that it chose itself, in its startup packet
 	Set    []Param // settings of its startup packet that no server reports
 	Ended  func()  // called once, from the loop, when it is gone; must not block
+	Once   bool    // its server is closed with it: a replication connection
+
+	// For people only:
+	ID    uint64 // the connection's number, as it is logged
+	Name  string // of its login
+	Since time.Time
 }
 
 // Refusal is a reason of the relay's own to end a client.
@@ -107,6 +145,23 @@ const (
 	HeldTooLong
 	// QueueFull: as many clients as may already wait for a server.
 	QueueFull
+	// TooManyPinned: the client would keep a server, and Target.MaxPinned do.
+	TooManyPinned
+	// PinIdle: it kept a server that others waited for, for longer than
+	// Times.PinIdle.
+	PinIdle
+	// QueryTimeout, IdleTransaction, TransactionTimeout, ClientIdle: it took longer
+	// than Times allows.
+	QueryTimeout
+	IdleTransaction
+	TransactionTimeout
+	ClientIdle
+	// StateRefused: its text would leave state in the session (Target.Refuse).
+	StateRefused
+	// BlockRefused: a transaction block in mode Statement.
+	BlockRefused
+	// Waiting is a notice: it has waited for a server for Times.WaitNotify.
+	Waiting
 )
 
 // Limits decides which tenants may have servers at the same time, and how many
@@ -153,12 +208,16 @@ type Config struct {
 	HoldWait       time.Duration // longest wait of a transaction that Hold does not let begin
 	MaxStatements  int           // most prepared statements that one server keeps, at least 1
 	LoginRetry     time.Duration // no dial sooner after one that failed
+	CancelWait     time.Duration // a cancel request upstream takes no longer
+	ServerCheck    time.Duration // a server unused for so long is asked whether it lives; 0: never
 	ServerIdle     time.Duration // a server unused for so long is closed
 	ServerLifetime time.Duration // a server older than this is not used again
 	TTL            time.Duration // a tenant unused for so long gives its place back
 	Limits         Limits
-	Explain        func(Refusal, *Target) wire.Fields
-	Log            *slog.Logger
+	// Explain gives the words and the SQLSTATE of a refusal; about is what the
+	// words are about: who keeps a pool's servers, or which state is refused.
+	Explain func(why Refusal, t *Target, about string) wire.Fields
+	Log     *slog.Logger
 }
 
 // Relay owns the loops. Its methods are safe for concurrent use.
@@ -169,6 +228,7 @@ type Relay struct {
 	cancel context.CancelFunc
 
 	burials sync.WaitGroup // of servers' connections
+	servers atomic.Uint64  // id of the newest
 
 	mu        sync.Mutex
 	tenants   map[string]*Tenant // never forgotten: their counters survive

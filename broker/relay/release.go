@@ -19,7 +19,7 @@ func (l *loop) release(s *server) {
 		l.fatal(c, *c.why)
 		return
 	}
-	if c.mode == Session || c.kept != 0 {
+	if c.mode == Session || c.pins != 0 {
 		return
 	}
 	if len(c.touched) > 0 {
@@ -33,7 +33,7 @@ func (l *loop) release(s *server) {
 // parts reports whether c's transaction has ended and c can go on without its
 // server: if that dies now, it is not c's concern.
 func (c *client) parts() bool {
-	return c.between() && c.server.cancelling == 0 && c.mode == Transaction && c.kept == 0 && len(c.touched) == 0
+	return c.between() && c.server.cancelling == 0 && c.mode != Session && c.pins == 0 && len(c.touched) == 0
 }
 
 // bereave decides what becomes of s when its client ends: back to the pool if it
@@ -43,12 +43,12 @@ func (l *loop) bereave(s *server) {
 	if !s.due.none() {
 		l.sendCancel(s, func(*loop) {})
 	}
-	if !c.between() || s.cancelling > 0 || s.broken || c.kept&keepTaint != 0 {
+	if !c.between() || s.cancelling > 0 || s.broken || c.pins&pinTaint != 0 || c.once {
 		c.server = nil
 		l.drop(s)
 		return
 	}
-	s.dirty = s.dirty || c.mode == Session || c.kept != 0 || len(c.touched) > 0
+	s.dirty = s.dirty || c.mode == Session || c.pins != 0 || len(c.touched) > 0
 	l.part(s)
 }
 
@@ -58,7 +58,7 @@ func (l *loop) part(s *server) {
 	c, p := s.client, s.pool
 	c.server, s.client = nil, nil
 	p.tenant.lastUsed.Store(l.clock.UnixNano())
-	if s.dying || !l.clock.Before(s.expires) || l.draining || p.servers > p.Target().PoolSize || p.tenant.leaving() {
+	if s.dying || !l.clock.Before(s.expires) || l.draining || p.servers > p.Target().PoolSize || p.tenant.leaving() || s.born.Before(p.tenant.renewed) {
 		l.closeServer(s)
 		return
 	}

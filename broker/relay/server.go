@@ -14,6 +14,7 @@ type server struct {
 	target *Target // that it was opened for
 	client *client // paired with it; nil: idle
 	key    BackendKey
+	id     uint64
 
 	status   byte // of its last ReadyForQuery
 	due      dues
@@ -46,7 +47,7 @@ type server struct {
 
 // welcome takes a new server into p.
 func (l *loop) welcome(p *Pool, t *Target, in *Server, sock socket) (*server, error) {
-	s := &server{pool: p, target: t, key: in.Key, status: wire.Idle}
+	s := &server{pool: p, target: t, key: in.Key, id: l.relay.servers.Add(1), status: wire.Idle}
 	s.asServer = s
 	s.reported = l.sets.of(in.Params)
 	s.base, s.extra = s.reported, l.sets.none
@@ -268,10 +269,10 @@ func (l *loop) freed(c *client, s *server) {
 	}
 	if c.batch.frees {
 		l.unnameAll(c)
-		c.kept &^= keepUnseen
+		c.pins &^= pinLong
 	}
 	if c.batch.discards {
-		c.kept, s.extra, s.dirty = 0, l.sets.none, false
+		c.pins, s.extra, s.dirty = 0, l.sets.none, false
 		c.own, c.extra, c.touched = c.begin.own, c.begin.extra, nil
 	}
 }

@@ -73,6 +73,7 @@ type PoolStats struct {
 	Tenant, Slug, Database, Role string
 	Open                         bool // the tenant holds a place
 	Held                         bool // new transactions wait for Resume
+	Paused                       bool // … for Unpause
 	Clients, Active, Waiting     int  // Active: paired with a server
 	Servers, Idle, Dialing       int
 	PoolSize                     int
@@ -93,24 +94,10 @@ type PoolStats struct {
 // Snapshot returns all pools that had a client since Start, sorted by slug and
 // role. A loop answers between two turns.
 func (r *Relay) Snapshot(ctx context.Context) ([]PoolStats, error) {
-	got := make(chan []PoolStats, len(r.loops))
 	tenants := r.all()
-	for _, l := range r.loops {
-		if !l.box.post(func(l *loop) { got <- l.snapshot(tenants) }) {
-			return nil, ErrStopped
-		}
-	}
-	var out []PoolStats
-	for range r.loops {
-		select {
-		case some := <-got:
-			out = append(out, some...)
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
+	out, err := gather(ctx, r, func(l *loop) []PoolStats { return l.snapshot(tenants) })
 	slices.SortFunc(out, func(a, b PoolStats) int { return cmp.Or(cmp.Compare(a.Slug, b.Slug), cmp.Compare(a.Role, b.Role)) })
-	return out, nil
+	return out, err
 }
 
 func (l *loop) snapshot(tenants []*Tenant) (out []PoolStats) {
@@ -126,7 +113,7 @@ func (l *loop) stats(p *Pool) PoolStats {
 	t, n := p.Target(), &p.count
 	return PoolStats{
 		Tenant: t.Tenant, Slug: t.Slug, Database: t.Database, Role: t.Role,
-		Open: p.tenant.state == opened, Held: p.tenant.gate.held,
+		Open: p.tenant.state == opened, Held: p.tenant.gate.held, Paused: p.tenant.gate.paused,
 		Clients: p.clients, Active: p.servers - len(p.idle), Waiting: p.waiting.n,
 		Servers: p.servers, Idle: len(p.idle), Dialing: p.dialing, PoolSize: t.PoolSize,
 		Queries: n.queries, Reparses: n.parses, BytesIn: n.bytesIn, BytesOut: n.bytesOut, ServersOpened: n.opened, ServersClosed: n.closed,
