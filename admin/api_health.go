@@ -28,26 +28,45 @@ type stateOutput struct {
 	}
 }
 
+type readyOutput struct {
+	Body struct {
+		Status string `json:"status" enum:"ready"`
+		// Both are only there while the registry is away.
+		RegistryAwaySince *time.Time `json:"registryAwaySince,omitempty" doc:"The registry does not answer: tenants that have been used here go on, others are refused"`
+		ServesUntil       *time.Time `json:"servesUntil,omitempty" doc:"When that ends (registry_stale_max)"`
+	}
+}
+
 func (a *api) health(context.Context, *struct{}) (*stateOutput, error) {
 	out := &stateOutput{}
 	out.Body.Status = "ok"
 	return out, nil
 }
 
-func (a *api) ready(ctx context.Context, _ *struct{}) (*stateOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, readyLimit)
-	defer cancel()
-	// The causes go to the log only: the path needs no token.
-	if err := a.Registry.Pool().Ping(ctx); err != nil {
-		a.Log.Warn(eventNotReady, keyError, err)
-		return nil, huma.NewError(http.StatusServiceUnavailable, "the registry does not answer")
-	}
+// ready says no while the broker drains, and when nobody could be served: the
+// registry is away, and nothing that is remembered stands in for it. A balancer
+// that followed anything stricter would take all replicas out at once when the
+// registry restarts.
+func (a *api) ready(ctx context.Context, _ *struct{}) (*readyOutput, error) {
 	if a.Ready != nil {
 		if err := a.Ready(); err != nil {
 			return nil, huma.NewError(http.StatusServiceUnavailable, err.Error())
 		}
 	}
-	out := &stateOutput{}
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	out := &readyOutput{}
 	out.Body.Status = "ready"
+	err := a.Registry.Pool().Ping(ctx)
+	if err == nil {
+		return out, nil
+	}
+	// The cause goes to the log only: the path needs no token.
+	a.Log.Warn(eventNotReady, keyError, err)
+	known := a.Registry.Stats()
+	if a.Ready == nil || known.Known == 0 || !time.Now().Before(known.StandInUntil) {
+		return nil, huma.NewError(http.StatusServiceUnavailable, "the registry does not answer")
+	}
+	out.Body.RegistryAwaySince, out.Body.ServesUntil = &known.Heard, &known.StandInUntil
 	return out, nil
 }

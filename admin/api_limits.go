@@ -60,6 +60,7 @@ func (a *api) setTenant(ctx context.Context, in *setInput) (*tenantOutput, error
 	}
 	changed, err := a.Registry.SetLimits(ctx, t.ID, registry.Limits{
 		Plan: b.Plan, PoolSize: b.PoolSize, MaxClients: b.MaxClients, MinPoolSize: b.MinPoolSize, PoolMode: b.PoolMode,
+		Settings: b.Settings,
 	}, registry.Act{Actor: actor(ctx)})
 	if err != nil {
 		return nil, a.refuse("set-tenant", err)

@@ -11,9 +11,13 @@ import (
 	"github.com/nusajournal/dermaga/registry"
 )
 
-// A service login opens the data of every tenant that it is granted: it takes an
-// admin's token to change one, and an operator's for a tenant's own.
-const serviceLogins = "changing a service login"
+// A service login opens the data of every tenant that it is granted, and one that
+// replicates keeps a server's WAL: it takes an admin's token to change either, and
+// an operator's for a tenant's own.
+const (
+	serviceLogins     = "changing a service login"
+	replicationLogins = "changing a login that may replicate"
+)
 
 func (a *api) addLogins(ops huma.API) {
 	create := operation("create-login", http.MethodPost, "/v1/logins", "Make a login; a service login needs an admin's token",
@@ -143,7 +147,7 @@ func (a *api) loginBodies(ctx context.Context, found []registry.Login) ([]client
 	for _, l := range found {
 		b := client.Login{
 			ID: l.ID, Name: l.Name, Tenant: slugs[l.TenantID], Service: l.Service, Role: string(l.Kind), Console: l.Console,
-			PoolMode: l.PoolMode, MaxClients: l.MaxClients,
+			PoolMode: l.PoolMode, MaxClients: l.MaxClients, Replication: l.Replication,
 			CreatedAt: l.CreatedAt, ExpiresAt: l.ExpiresAt, DisabledAt: l.DisabledAt,
 		}
 		if l.Service {
@@ -158,10 +162,13 @@ func (a *api) loginBodies(ctx context.Context, found []registry.Login) ([]client
 
 // mayChange refuses operators what is an admin's.
 func mayChange(ctx context.Context, l registry.Login) error {
-	if !l.Service {
-		return nil
+	switch {
+	case l.Service:
+		return demand(ctx, registry.Admin, serviceLogins)
+	case l.Replication:
+		return demand(ctx, registry.Admin, replicationLogins)
 	}
-	return demand(ctx, registry.Admin, serviceLogins)
+	return nil
 }
 
 // changeLogin does what may take clients away, and answers when it has.

@@ -22,10 +22,8 @@ type createLoginInput struct {
 
 func (a *api) createLogin(ctx context.Context, in *createLoginInput) (*made[client.LoginWithPassword], error) {
 	b := in.Body
-	if b.Service {
-		if err := demand(ctx, registry.Admin, serviceLogins); err != nil {
-			return nil, err
-		}
+	if err := mayChange(ctx, registry.Login{Service: b.Service, Replication: b.Replication}); err != nil {
+		return nil, err
 	}
 	return once(ctx, a, in.Key, "create-login", b, func() (*made[client.LoginWithPassword], error) {
 		n, grants, err := a.newLogin(ctx, b)
@@ -54,7 +52,7 @@ func (a *api) createLogin(ctx context.Context, in *createLoginInput) (*made[clie
 func (a *api) newLogin(ctx context.Context, b client.NewLogin) (registry.NewLogin, []string, error) {
 	n := registry.NewLogin{
 		Name: b.Name, Kind: registry.RoleKind(b.Role), PoolMode: b.PoolMode, MaxClients: b.MaxClients, Console: b.Console,
-		ExpiresAt: value(b.ExpiresAt), Actor: actor(ctx),
+		Replication: b.Replication, ExpiresAt: value(b.ExpiresAt), Actor: actor(ctx),
 	}
 	var faults []error
 	refuse := func(broken bool, format string, args ...any) {

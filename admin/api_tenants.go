@@ -169,7 +169,7 @@ func tenantBody(t registry.Tenant) client.Tenant {
 		Server: t.Server, Database: t.Database,
 		PoolSize: t.Overrides.PoolSize, MinPoolSize: t.Overrides.MinPoolSize,
 		PoolMode: t.Overrides.PoolMode, MaxClients: t.Overrides.MaxClients,
-		SchemaVersion: t.SchemaVersion, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
+		Settings: t.Overrides.Settings(), SchemaVersion: t.SchemaVersion, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
 		DeletedAt: t.DeletedAt, PurgeAfter: t.PurgeAfter,
 	}
 }

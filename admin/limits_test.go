@@ -42,13 +42,28 @@ func TestPlanAndLimitsAreChangedAndTakenBack(t *testing.T) {
 	require.Equal(t, registry.Overrides{}, s.tenant("grown").Overrides, "null takes back as zero does")
 }
 
+func TestTenantGetsSettingsOfItsOwn(t *testing.T) {
+	s := newSite(t)
+	s.addServer()
+	s.made("own")
+	operator := s.client(registry.Operator)
+	changed, err := operator.SetTenant(t.Context(), "own", client.TenantChange{Settings: map[string]string{"query_timeout": "90s", "pin_idle_timeout": "off"}})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"query_timeout": "1m30s", "pin_idle_timeout": "off"}, changed.Settings)
+	changed, err = operator.SetTenant(t.Context(), "own", client.TenantChange{Settings: map[string]string{"query_timeout": ""}})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"pin_idle_timeout": "off"}, changed.Settings)
+	s.requireProblem(s.ask(registry.Operator, http.MethodPatch, "/v1/tenants/own", `{"settings":{"query_timeout":"soon","max_pins":"1"}}`),
+		http.StatusUnprocessableEntity, `want a duration of at least a millisecond`)
+}
+
 func TestLimitsThatAreNoneAreRefused(t *testing.T) {
 	s := newSite(t)
 	s.addServer()
 	s.made("strict")
 	for body, text := range map[string]string{
 		`{"plan":"GOLD"}`:                   "want one of STARTER, BUSINESS, ENTERPRISE",
-		`{"poolMode":"perhaps"}`:            "want one of transaction, session",
+		`{"poolMode":"perhaps"}`:            "want one of auto, transaction, statement, session",
 		`{"poolSize":1001}`:                 "want 1 to 1000",
 		`{"poolSize":-1}`:                   "poolSize",
 		`{"poolSize":2,"minPoolSize":3}`:    "pool size",

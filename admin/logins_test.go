@@ -171,3 +171,17 @@ func TestLoginThatCannotBeIsRefusedWithTheReason(t *testing.T) {
 	s.requireProblem(s.ask(registry.Admin, http.MethodPost, "/v1/logins", `{"name":"x","tenant":"pt-a"}`), http.StatusConflict, "exists already")
 	s.requireProblem(s.ask(registry.Admin, http.MethodPost, "/v1/logins", `{"name":"x","service":true}`), http.StatusConflict, "login name is taken")
 }
+
+func TestLoginForReplicationTakesAnAdmin(t *testing.T) {
+	s := newSite(t)
+	s.row("pt-a")
+	const body = `{"name":"cdc","tenant":"pt-a","replication":true}`
+	s.requireProblem(s.ask(registry.Operator, http.MethodPost, "/v1/logins", body), http.StatusForbidden, "needs a token with the role admin")
+	made, err := s.client(registry.Admin).CreateLogin(t.Context(), client.NewLogin{Name: "cdc", Tenant: "pt-a", Replication: true})
+	require.NoError(t, err)
+	require.True(t, made.Replication)
+	s.requireProblem(s.ask(registry.Operator, http.MethodPost, "/v1/logins/cdc/rotate?tenant=pt-a", ""), http.StatusForbidden, "a login that may replicate")
+	e, err := s.cfg.Registry.LookupFresh(t.Context(), "pt-a", "cdc")
+	require.NoError(t, err)
+	require.True(t, e.Login.Replication)
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,6 +31,32 @@ func TestHealthAndReadiness(t *testing.T) {
 	s.requireProblem(s.ask("", http.MethodGet, "/ready", ""), http.StatusServiceUnavailable, "the registry does not answer")
 	s.requireProblem(s.ask(registry.Viewer, http.MethodGet, "/v1/stats", ""), http.StatusServiceUnavailable, "the registry does not answer")
 	require.Equal(t, http.StatusOK, s.ask("", http.MethodGet, "/health", "").StatusCode)
+}
+
+// The registry restarts: whoever is known is served, so the balancer is to send
+// clients on.
+func TestReadyWhileKnownTenantsAreServed(t *testing.T) {
+	s := newSite(t)
+	s.row("known")
+	_, err := s.client(registry.Admin).CreateLogin(t.Context(), client.NewLogin{Name: "app", Tenant: "known"})
+	require.NoError(t, err)
+	require.True(t, s.knows("known", "app"))
+	s.cfg.Registry.Close()
+	resp := s.ask("", http.MethodGet, "/ready", "")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	var body struct {
+		Status                         string
+		RegistryAwaySince, ServesUntil time.Time
+	}
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&body))
+	require.Equal(t, "ready", body.Status)
+	require.Equal(t, time.Hour, body.ServesUntil.Sub(body.RegistryAwaySince))
+
+	s.ready = errors.New("the broker is draining")
+	s.requireProblem(s.ask("", http.MethodGet, "/ready", ""), http.StatusServiceUnavailable, "the broker is draining")
+	s.cfg.Ready = nil // it only administers
+	s.open()
+	s.requireProblem(s.ask("", http.MethodGet, "/ready", ""), http.StatusServiceUnavailable, "the registry does not answer")
 }
 
 // A process that only serves clients is still watched and scraped.

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -147,10 +148,12 @@ func checkLimits(ctx context.Context, db querier, t Tenant) error {
 	return nil
 }
 
+// PoolModes are the ways to share server connections, the default first.
+var PoolModes = []string{"auto", "transaction", "statement", "session"}
+
 func checkPoolMode(mode string) error {
-	switch mode {
-	case "", "auto", "session", "transaction", "statement":
+	if mode == "" || slices.Contains(PoolModes, mode) {
 		return nil
 	}
-	return fmt.Errorf("%w: pool mode %q is none of auto, session, transaction, statement", ErrInvalid, mode)
+	return fmt.Errorf("%w: pool mode %q is none of %s", ErrInvalid, mode, strings.Join(PoolModes, ", "))
 }

@@ -9,7 +9,7 @@ type NewTenant struct {
 	Name       string `json:"name,omitempty" doc:"The company's name; default: the slug" example:"PT Media Nusa"`
 	Plan       string `json:"plan,omitempty" doc:"STARTER, BUSINESS or ENTERPRISE; default: STARTER" example:"STARTER"`
 	PoolSize   int    `json:"poolSize,omitempty" minimum:"0" doc:"Server connections that the tenant's clients share; 0: the plan's"`
-	PoolMode   string `json:"poolMode,omitempty" doc:"transaction or session; empty: the broker's default"`
+	PoolMode   string `json:"poolMode,omitempty" doc:"auto, transaction, statement or session; empty: the broker's default"`
 	MaxClients int    `json:"maxClients,omitempty" minimum:"0" doc:"Clients at the same time; 0: the plan's"`
 
 	// IdempotencyKey makes a second call with the same key and values return
@@ -31,29 +31,32 @@ type TenantChange struct {
 	Plan        string  `json:"plan,omitempty" doc:"STARTER, BUSINESS or ENTERPRISE"`
 	PoolSize    *int    `json:"poolSize,omitempty" minimum:"0" doc:"Server connections; 0: the plan's again"`
 	MinPoolSize *int    `json:"minPoolSize,omitempty" minimum:"0" doc:"Server connections kept open; 0: none"`
-	PoolMode    *string `json:"poolMode,omitempty" doc:"transaction or session; empty: the broker's default again"`
+	PoolMode    *string `json:"poolMode,omitempty" doc:"auto, transaction, statement or session; empty: the broker's default again"`
 	MaxClients  *int    `json:"maxClients,omitempty" minimum:"0" doc:"Clients at the same time; 0: the plan's again"`
+	// Settings have the names of the broker's, such as query_timeout.
+	Settings map[string]string `json:"settings,omitempty" doc:"Settings that differ from the broker's: query_timeout, query_wait_timeout, query_wait_notify, idle_transaction_timeout, transaction_timeout, client_idle_timeout, pin_idle_timeout (a duration such as 90s, or off), max_pinned, transaction_state (clean or refuse); empty: the broker's again"`
 }
 
 // Tenant is what the registry knows of a tenant.
 type Tenant struct {
-	ID            string     `json:"id" format:"uuid"`
-	Slug          string     `json:"slug"`
-	Name          string     `json:"name"`
-	Plan          string     `json:"plan"`
-	Status        string     `json:"status" enum:"PROVISIONING,MIGRATING,ACTIVE,SUSPENDED,DELETED"`
-	StatusReason  string     `json:"statusReason,omitempty" doc:"Why it is suspended"`
-	Server        string     `json:"server" doc:"Server that holds its database"`
-	Database      string     `json:"database"`
-	PoolSize      int        `json:"poolSize,omitempty" doc:"0 or absent: the plan's"`
-	MinPoolSize   int        `json:"minPoolSize,omitempty" doc:"0 or absent: none"`
-	PoolMode      string     `json:"poolMode,omitempty" doc:"Absent: the broker's default"`
-	MaxClients    int        `json:"maxClients,omitempty" doc:"0 or absent: the plan's"`
-	SchemaVersion int64      `json:"schemaVersion" doc:"Newest journal migration that was applied; 0: none"`
-	CreatedAt     time.Time  `json:"createdAt"`
-	UpdatedAt     time.Time  `json:"updatedAt"`
-	DeletedAt     *time.Time `json:"deletedAt,omitempty"`
-	PurgeAfter    *time.Time `json:"purgeAfter,omitempty" doc:"Until then a deleted tenant can be restored"`
+	ID            string            `json:"id" format:"uuid"`
+	Slug          string            `json:"slug"`
+	Name          string            `json:"name"`
+	Plan          string            `json:"plan"`
+	Status        string            `json:"status" enum:"PROVISIONING,MIGRATING,ACTIVE,SUSPENDED,DELETED"`
+	StatusReason  string            `json:"statusReason,omitempty" doc:"Why it is suspended"`
+	Server        string            `json:"server" doc:"Server that holds its database"`
+	Database      string            `json:"database"`
+	PoolSize      int               `json:"poolSize,omitempty" doc:"0 or absent: the plan's"`
+	MinPoolSize   int               `json:"minPoolSize,omitempty" doc:"0 or absent: none"`
+	PoolMode      string            `json:"poolMode,omitempty" doc:"Absent: the broker's default"`
+	MaxClients    int               `json:"maxClients,omitempty" doc:"0 or absent: the plan's"`
+	Settings      map[string]string `json:"settings,omitempty" doc:"Settings that differ from the broker's, by name"`
+	SchemaVersion int64             `json:"schemaVersion" doc:"Newest journal migration that was applied; 0: none"`
+	CreatedAt     time.Time         `json:"createdAt"`
+	UpdatedAt     time.Time         `json:"updatedAt"`
+	DeletedAt     *time.Time        `json:"deletedAt,omitempty"`
+	PurgeAfter    *time.Time        `json:"purgeAfter,omitempty" doc:"Until then a deleted tenant can be restored"`
 }
 
 // Tenants is a page of tenants, by slug.

@@ -52,9 +52,6 @@ const (
 // allTenants is a word of the grants of service logins.
 const allTenants = "all"
 
-// PoolModes are the ways to share server connections that a tenant can have.
-var PoolModes = []string{"transaction", "session"}
-
 // validate finds all faults of the request, before anything is made.
 func validate(ctx context.Context, j *Job) error {
 	r := &j.req
@@ -105,8 +102,8 @@ func limitFaults(poolSize, clients int, poolMode string) (faults []error) {
 	if clients < 0 || clients > maxClients {
 		faults = append(faults, fmt.Errorf("max clients %d: want 1 to %d, or 0 for the plan's", clients, maxClients))
 	}
-	if poolMode != "" && !slices.Contains(PoolModes, poolMode) {
-		faults = append(faults, fmt.Errorf("pool mode %q: want one of %s", poolMode, strings.Join(PoolModes, ", ")))
+	if poolMode != "" && !slices.Contains(registry.PoolModes, poolMode) {
+		faults = append(faults, fmt.Errorf("pool mode %q: want one of %s", poolMode, strings.Join(registry.PoolModes, ", ")))
 	}
 	return faults
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nusajournal/dermaga/admin/client"
+	"github.com/nusajournal/dermaga/registry"
 )
 
 func newLogin(s streams) *cobra.Command {
@@ -34,9 +35,10 @@ tenant; a service login (--service) reaches every tenant that it is granted.`,
 	flags.StringSliceVar(&l.Grants, "grant", nil, "all, or slugs with commas between them")
 	flags.StringVar(&l.Role, "role", "", "app reads and writes, readonly reads (default: app)")
 	flags.StringVar(&l.Console, "console", "", "what it may do in the console: stats or admin (default: nothing)")
-	flags.StringVar(&l.PoolMode, "pool-mode", "", "transaction or session (default: the tenant's)")
+	flags.StringVar(&l.PoolMode, "pool-mode", "", strings.Join(registry.PoolModes, ", ")+" (default: the tenant's)")
 	flags.IntVar(&l.MaxClients, "max-clients", 0, "clients at the same time (default: no limit of its own)")
 	flags.Var(&expires, "expires", "time after which it is unknown, such as 12h or 90d (default: never)")
+	flags.BoolVar(&l.Replication, "replication", false, "it may open connections for logical replication; takes an admin's token")
 	idempotencyKey(cmd, &l.IdempotencyKey)
 	return talk(s, cmd, func(ctx context.Context, c call) error {
 		l.Name = c.args[0]
@@ -129,6 +131,7 @@ func (c call) printLogin(l client.Login) error {
 		{"of", whose(l)},
 		{"role", l.Role},
 		{"console", orText(l.Console, "nothing")},
+		{"replication", map[bool]string{true: "logical", false: "no"}[l.Replication]},
 		{"pool mode", orText(l.PoolMode, "the tenant's")},
 		{"max clients", orElse(l.MaxClients, "no limit of its own")},
 		{"state", loginState(l)},

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nusajournal/dermaga/admin/client"
+	"github.com/nusajournal/dermaga/registry"
 	"github.com/nusajournal/dermaga/registry/slug"
 )
 
@@ -33,7 +36,7 @@ func newTenantCreate(s streams) *cobra.Command {
 	flags.StringVar(&t.Name, "name", "", "the company's name (default: the slug)")
 	flags.StringVar(&t.Plan, "plan", "", "STARTER, BUSINESS or ENTERPRISE (default: STARTER)")
 	flags.IntVar(&t.PoolSize, "pool-size", 0, "server connections its clients share (default: the plan's)")
-	flags.StringVar(&t.PoolMode, "pool-mode", "", "transaction or session (default: the broker's)")
+	flags.StringVar(&t.PoolMode, "pool-mode", "", strings.Join(registry.PoolModes, ", ")+" (default: the broker's)")
 	flags.IntVar(&t.MaxClients, "max-clients", 0, "clients at the same time (default: the plan's)")
 	idempotencyKey(cmd, &t.IdempotencyKey)
 	return talk(s, cmd, func(ctx context.Context, c call) error {
@@ -129,7 +132,7 @@ func printTenant(out io.Writer, t client.Tenant, log []client.Activity) error {
 	if t.PurgeAfter != nil {
 		status += ", to be restored until " + when(*t.PurgeAfter)
 	}
-	rows := [][]string{
+	rows := slices.Concat([][]string{
 		{"slug", t.Slug},
 		{"name", t.Name},
 		{"status", status},
@@ -138,13 +141,14 @@ func printTenant(out io.Writer, t client.Tenant, log []client.Activity) error {
 		{"min pool size", orElse(t.MinPoolSize, "none")},
 		{"pool mode", orText(t.PoolMode, "the broker's default")},
 		{"max clients", orElse(t.MaxClients, "the plan's")},
+	}, ownRows(t.Settings), [][]string{
 		{"server", t.Server},
 		{"database", t.Database},
 		{"schema version", strconv.FormatInt(t.SchemaVersion, 10)},
 		{"id", t.ID},
 		{"created", when(t.CreatedAt)},
 		{"changed", when(t.UpdatedAt)},
-	}
+	})
 	if err := printTable(out, rows); err != nil || len(log) == 0 {
 		return err
 	}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nusajournal/dermaga/admin/client"
+	"github.com/nusajournal/dermaga/registry"
 )
 
 func newTenantSet(s streams) *cobra.Command {
@@ -15,26 +18,28 @@ func newTenantSet(s streams) *cobra.Command {
 	var poolSize, minPoolSize, maxClients int
 	cmd := &cobra.Command{
 		Use:   "set SLUG",
-		Short: "Change a tenant's plan and limits",
-		Long: `Change a tenant's plan and limits; what is not given stays as it is. The brokers act on
+		Short: "Change a tenant's plan, limits and settings",
+		Long: `Change a tenant's plan, limits and settings; what is not given stays as it is. The brokers act on
 it within a second. Settings of PostgreSQL that the plan has, such as statement_timeout,
 hold for the server connections that are opened from then on.`,
-		Example: "  dermaga tenant set pt-media-nusa --plan BUSINESS --pool-size 0",
+		Example: "  dermaga tenant set pt-media-nusa --plan BUSINESS --pool-size 0 --idle-transaction-timeout 30s",
 		Args:    exactArgs("SLUG"),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&plan, "plan", "", "STARTER, BUSINESS or ENTERPRISE")
 	flags.IntVar(&poolSize, "pool-size", 0, "server connections its clients share; 0: the plan's again")
 	flags.IntVar(&minPoolSize, "min-pool-size", 0, "server connections kept open; 0: none")
-	flags.StringVar(&poolMode, "pool-mode", "", `transaction or session; "": the broker's default again`)
+	flags.StringVar(&poolMode, "pool-mode", "", strings.Join(registry.PoolModes, ", ")+`; "": the broker's default again`)
 	flags.IntVar(&maxClients, "max-clients", 0, "clients at the same time; 0: the plan's again")
+	own := ownFlags(cmd)
 	return talk(s, cmd, func(ctx context.Context, c call) error {
 		change := client.TenantChange{
 			Plan:     plan,
 			PoolSize: ifGiven(cmd, "pool-size", &poolSize), MinPoolSize: ifGiven(cmd, "min-pool-size", &minPoolSize),
 			PoolMode: ifGiven(cmd, "pool-mode", &poolMode), MaxClients: ifGiven(cmd, "max-clients", &maxClients),
+			Settings: own(),
 		}
-		if change == (client.TenantChange{}) {
+		if reflect.ValueOf(change).IsZero() {
 			return usageError{fmt.Errorf("nothing to change (see: %s --help)", cmd.CommandPath())}
 		}
 		t, err := c.api.SetTenant(ctx, c.args[0], change)
