@@ -43,7 +43,8 @@ var rules = []rule{
 	{folder: "admin/fence", own: []string{"registry"}},
 	{folder: "admin/provision", own: []string{"registry/...", "migrations"}},
 
-	{folder: "broker", own: []string{"broker/relay", "broker/wire", "broker/poll", "registry/..."}},
+	{folder: "broker", own: []string{"broker/relay", "broker/console", "broker/wire", "broker/poll", "registry/..."}},
+	{folder: "broker/console", own: []string{"broker/wire"}, others: []string{"github.com/jackc/pgx/v5", "github.com/jackc/pgerrcode"}},
 	{folder: "broker/relay", own: []string{"broker/wire", "broker/poll"}, others: []string{"golang.org/x/sys"}},
 	{folder: "broker/poll", own: nothing, others: []string{"golang.org/x/sys"}},
 	{folder: "broker/wire", own: nothing, others: nothing},
