@@ -93,7 +93,7 @@ func (b *Broker) receive(ctx context.Context, conn *net.TCPConn) {
 	})
 	defer known()
 	tend(conn, b.cfg.TCPUserTimeout)
-	_ = conn.SetDeadline(time.Now().Add(b.cfg.HandshakeTimeout))
+	_ = conn.SetDeadline(time.Now().Add(b.cfg.ClientLoginTimeout))
 	l := &line{
 		Conn: conn, socket: conn, number: uint64(number), id: fmt.Sprintf("%s-%d", b.prefix, number), crowded: crowded, began: time.Now(),
 		ended: sync.OnceFunc(func() { b.counters.connections.Add(-1) }),
@@ -150,8 +150,12 @@ func (b *Broker) refuse(ctx context.Context, l *line, h hello, err error) {
 		return
 	}
 	told := asClientError(err)
-	if told == nil && ctx.Err() != nil {
+	switch {
+	case told != nil:
+	case ctx.Err() != nil:
 		told = errShuttingDown
+	default:
+		told = lastWords(err, b.cfg.ClientLoginTimeout)
 	}
 	if told == nil {
 		// A peer that only looked whether somebody listens is no news.
@@ -166,4 +170,22 @@ func (b *Broker) refuse(ctx context.Context, l *line, h hello, err error) {
 	_ = l.SetDeadline(time.Now().Add(farewell))
 	l.say(told.at(l.id).response())
 	_ = l.flush()
+	l.discard()
 }
+
+// discard takes what the client has sent already. A close with unread bytes resets
+// the connection, and the reset can overtake the reason.
+func (l *line) discard() {
+	var b [1024]byte
+	for range maxDiscarded / len(b) {
+		if _, err := peek(l.socket, false); err != nil {
+			return
+		}
+		if _, err := l.socket.Read(b[:]); err != nil {
+			return
+		}
+	}
+}
+
+// maxDiscarded is more than a startup packet, in bytes.
+const maxDiscarded = 16 << 10

@@ -106,9 +106,10 @@ func TestServeEndsWithItsContext(t *testing.T) {
 
 func TestConfigNamesAllFaults(t *testing.T) {
 	err := broker.Config{
-		Loops: -1, MaxConnections: -2, HandshakeTimeout: -time.Second, PoolMode: "sometimes", RequireTLS: true,
+		Loops: -1, MaxConnections: -2, ClientLoginTimeout: -time.Second, PoolMode: "sometimes", RequireTLS: true,
+		QueryTimeout: -time.Second, MaxPinned: -1, TransactionState: "wipe",
 	}.Defaults().Validate()
-	for _, words := range []string{"Loops is -1", "MaxConnections is -2", "HandshakeTimeout is -1s", `PoolMode is "sometimes"`, "RequireTLS"} {
+	for _, words := range []string{"Loops is -1", "MaxConnections is -2", "ClientLoginTimeout is -1s", `PoolMode is "sometimes"`, "RequireTLS", "QueryTimeout is -1s", "MaxPinned is -1", `want clean or refuse`} {
 		require.ErrorContains(t, err, words)
 	}
 	require.NoError(t, broker.Config{}.Defaults().Validate())

@@ -117,7 +117,8 @@ func start(cfg Config, reg directory) (*Broker, error) {
 	b.relay, err = relay.Start(relay.Config{
 		Loops: cfg.Loops, QueryWait: cfg.QueryWaitTimeout,
 		ServerIdle: cfg.ServerIdleTimeout, ServerLifetime: cfg.ServerLifetime, TTL: cfg.ConnectionTTL,
-		Limits: b.limits, HoldWait: cfg.MigrationWait, LoginRetry: restartRetry, MaxStatements: cfg.MaxPreparedStatements, Explain: b.explain, Log: cfg.Log,
+		Limits: b.limits, HoldWait: cfg.MigrationWait, LoginRetry: restartRetry, MaxStatements: cfg.MaxPreparedStatements,
+		CancelWait: cfg.CancelWaitTimeout, ServerCheck: max(cfg.ServerCheckDelay, 0), Explain: b.explain, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

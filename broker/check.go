@@ -46,7 +46,7 @@ func check(ctx context.Context, d *dialer, entry registry.Entry, password regist
 	if err := accepts(entry.Login.Verifiers[0], password); err != nil {
 		return err
 	}
-	server, err := d.dial(ctx, entry.Route)
+	server, err := d.dial(ctx, entry.Route, nil)
 	if err != nil {
 		return err
 	}

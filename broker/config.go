@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nusajournal/dermaga/registry"
@@ -31,8 +33,15 @@ type Config struct {
 	// ConnectionTTL closes the pools of a tenant that nobody has used for so long.
 	ConnectionTTL time.Duration
 	// PoolMode says for how long a client keeps a server where neither tenant nor
-	// login nor client choose: transaction or session.
+	// login nor client choose: one of registry.PoolModes.
 	PoolMode string
+	// TransactionState says what becomes of state that would outlive a transaction
+	// in the modes transaction and statement, unless the tenant chooses: clean has
+	// the server wiped before its next client, refuse answers 0A000.
+	TransactionState string
+	// MaxPinned bounds the servers of a pool that clients in mode auto may keep,
+	// unless the tenant has a bound of its own. 0: all but one, at least one.
+	MaxPinned int
 
 	// MaxClients is max_client_conn: the connections of clients that there may be
 	// at once, proven or not. One more is told so and closed. Each costs a
@@ -42,15 +51,42 @@ type Config struct {
 	// QueryWaitTimeout does.
 	QueueLength int
 
-	// HandshakeTimeout bounds the time from a connection to its accepted password.
-	HandshakeTimeout time.Duration
+	// ClientLoginTimeout bounds the time from a connection to its accepted password.
+	ClientLoginTimeout time.Duration
 	// MaxHandshakes bounds the connections that have not proven who they are. When
 	// so many are under way no further one is accepted.
 	MaxHandshakes int
 	// ServerConnectTimeout bounds a dial, with TLS and login.
 	ServerConnectTimeout time.Duration
+	// ServerCheckDelay: a server unused for so long is asked whether it lives before
+	// a client gets it. Below zero: never.
+	ServerCheckDelay time.Duration
+	// CancelWaitTimeout bounds the passing on of a cancel request.
+	CancelWaitTimeout time.Duration
+
+	// What a client may take its time for, where its tenant has no bound of its own.
+	// The plans' statement_timeout and idle_in_transaction_session_timeout are
+	// PostgreSQL's, which a session can lift; these it cannot.
+
 	// QueryWaitTimeout bounds a client's wait for a server.
 	QueryWaitTimeout time.Duration
+	// QueryWaitNotify: a client that waits for longer is told so by a notice. Below
+	// zero: never.
+	QueryWaitNotify time.Duration
+	// QueryTimeout bounds a query; 0: nothing does.
+	QueryTimeout time.Duration
+	// IdleTransactionTimeout bounds the silence of a client within a transaction; 0:
+	// nothing does.
+	IdleTransactionTimeout time.Duration
+	// TransactionTimeout bounds a transaction; 0: nothing does.
+	TransactionTimeout time.Duration
+	// ClientIdleTimeout bounds the silence of a client outside of transactions; 0:
+	// nothing does.
+	ClientIdleTimeout time.Duration
+	// PinIdleTimeout bounds the silence of a client that keeps a server for which
+	// others wait. Below zero: nothing does.
+	PinIdleTimeout time.Duration
+
 	// ServerIdleTimeout closes a server that nobody has used for so long.
 	ServerIdleTimeout time.Duration
 	// ServerLifetime closes a server of that age when it is next free.
@@ -80,6 +116,13 @@ type Config struct {
 	// than one call at a time for a credential. Nil: nothing is repaired.
 	Repair func(ctx context.Context, route *registry.Route) error
 
+	// TellSettings has clients told dermaga.version, dermaga.pool_mode and
+	// dermaga.tenant when they log in, as if they were parameters of PostgreSQL's.
+	// A driver may choke on names that it does not know.
+	TellSettings bool
+	// Version is what dermaga.version says.
+	Version string
+
 	// MaxPreparedStatements is how many prepared statements of the protocol one
 	// server connection keeps. One more closes the least recently used; whoever
 	// needs it again has it prepared again.
@@ -93,6 +136,12 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// Values of Config.TransactionState.
+const (
+	stateClean  = "clean"
+	stateRefuse = "refuse"
+)
+
 // Defaults returns c with every zero replaced.
 func (c Config) Defaults() Config {
 	fill := func(d *time.Duration, value time.Duration) {
@@ -101,9 +150,13 @@ func (c Config) Defaults() Config {
 		}
 	}
 	fill(&c.ConnectionTTL, 30*time.Minute)
-	fill(&c.HandshakeTimeout, 15*time.Second)
+	fill(&c.ClientLoginTimeout, 15*time.Second)
 	fill(&c.ServerConnectTimeout, 15*time.Second)
+	fill(&c.ServerCheckDelay, 30*time.Second)
+	fill(&c.CancelWaitTimeout, 10*time.Second)
 	fill(&c.QueryWaitTimeout, 2*time.Minute)
+	fill(&c.QueryWaitNotify, 5*time.Second)
+	fill(&c.PinIdleTimeout, time.Minute)
 	fill(&c.ServerIdleTimeout, 10*time.Minute)
 	fill(&c.ServerLifetime, time.Hour)
 	fill(&c.ProvisionWait, 5*time.Second)
@@ -124,7 +177,10 @@ func (c Config) Defaults() Config {
 		c.MaxPreparedStatements = 200
 	}
 	if c.PoolMode == "" {
-		c.PoolMode = "transaction"
+		c.PoolMode = registry.PoolModes[0]
+	}
+	if c.TransactionState == "" {
+		c.TransactionState = stateClean
 	}
 	if c.Loops == 0 {
 		c.Loops = max(1, runtime.NumCPU()/2)
@@ -143,7 +199,8 @@ func (c Config) Validate() error {
 		value time.Duration
 	}{
 		{"ConnectionTTL", c.ConnectionTTL},
-		{"HandshakeTimeout", c.HandshakeTimeout},
+		{"ClientLoginTimeout", c.ClientLoginTimeout},
+		{"CancelWaitTimeout", c.CancelWaitTimeout},
 		{"ServerConnectTimeout", c.ServerConnectTimeout},
 		{"QueryWaitTimeout", c.QueryWaitTimeout},
 		{"ServerIdleTimeout", c.ServerIdleTimeout},
@@ -157,6 +214,19 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("%s is %s: want more than 0", d.name, d.value))
 		}
 	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"QueryTimeout", c.QueryTimeout},
+		{"IdleTransactionTimeout", c.IdleTransactionTimeout},
+		{"TransactionTimeout", c.TransactionTimeout},
+		{"ClientIdleTimeout", c.ClientIdleTimeout},
+	} {
+		if d.value < 0 {
+			faults = append(faults, fmt.Errorf("%s is %s: want 0, for no bound, or more", d.name, d.value))
+		}
+	}
 	for _, n := range []struct {
 		name  string
 		value int
@@ -168,8 +238,14 @@ func (c Config) Validate() error {
 	if c.QueueLength < 0 {
 		faults = append(faults, fmt.Errorf("QueueLength is %d: want 0, for no limit, or more", c.QueueLength))
 	}
-	if c.PoolMode != "transaction" && c.PoolMode != "session" {
-		faults = append(faults, fmt.Errorf("PoolMode is %q: want transaction or session", c.PoolMode))
+	if c.MaxPinned < 0 {
+		faults = append(faults, fmt.Errorf("MaxPinned is %d: want 0, for all servers of a pool but one, or more", c.MaxPinned))
+	}
+	if !slices.Contains(registry.PoolModes, c.PoolMode) {
+		faults = append(faults, fmt.Errorf("PoolMode is %q: want one of %s", c.PoolMode, strings.Join(registry.PoolModes, ", ")))
+	}
+	if c.TransactionState != stateClean && c.TransactionState != stateRefuse {
+		faults = append(faults, fmt.Errorf("TransactionState is %q: want %s or %s", c.TransactionState, stateClean, stateRefuse))
 	}
 	if c.RequireTLS && c.TLS == nil {
 		faults = append(faults, errors.New("RequireTLS without a certificate: nobody could connect"))

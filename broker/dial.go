@@ -32,8 +32,9 @@ type dialer struct {
 
 // dial opens a connection to route's server and logs in: SSLRequest by sslmode,
 // StartupMessage, SCRAM, and on to the first ReadyForQuery, with nothing read
-// beyond it. A *serverError in the chain is the server's own.
-func (d *dialer) dial(ctx context.Context, route *registry.Route) (*relay.Server, error) {
+// beyond it. startup has further parameters. A *serverError in the chain is the
+// server's own.
+func (d *dialer) dial(ctx context.Context, route *registry.Route, startup map[string]string) (*relay.Server, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, errDialTimeout)
 	defer cancel()
 	tries, err := encryptions(route.Server.SSLMode)
@@ -44,7 +45,7 @@ func (d *dialer) dial(ctx context.Context, route *registry.Route) (*relay.Server
 	for i, try := range tries {
 		var encrypted bool
 		encrypted, err = d.attempt(ctx, route.Server, try, func(l *line) (err error) {
-			server, err = d.login(l, route)
+			server, err = d.login(l, route, startup)
 			return err
 		})
 		if err == nil {
@@ -234,11 +235,8 @@ const (
 )
 
 // login logs in over l, up to and with the first ReadyForQuery.
-func (d *dialer) login(l *line, route *registry.Route) (*relay.Server, error) {
-	l.say(&pgproto3.StartupMessage{
-		ProtocolVersion: uint32(wire.Version30),
-		Parameters:      map[string]string{"user": route.Role, "database": route.Database},
-	})
+func (d *dialer) login(l *line, route *registry.Route, startup map[string]string) (*relay.Server, error) {
+	l.say(startupMessage(route, startup))
 	if err := l.flush(); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,11 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -12,8 +16,8 @@ import (
 )
 
 // A clientError is an error that a client is told, in the words of this file and,
-// for those who are in already, of endings.go. Every other error ends a connection
-// without a word, since it came from the connection itself.
+// for those who are in already, of endings.go. The words that users of PgBouncer
+// look for in their logs begin the message, or stand in the detail.
 type clientError struct {
 	code, msg    string
 	detail, hint string
@@ -61,6 +65,29 @@ func (e *clientError) response() *pgproto3.ErrorResponse {
 	}
 }
 
+// lastWords are for a client whose ceremony, which may take as long as limit, ends
+// with an error that has no words of its own. Nil: there is nobody to tell.
+func lastWords(err error, limit time.Duration) *clientError {
+	var handshake *handshakeError // what would be said in clear is no TLS
+	var network net.Error
+	switch {
+	case errors.As(err, &handshake):
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &clientError{
+			code:   pgerrcode.QueryCanceled, // as PostgreSQL's authentication_timeout
+			msg:    "client_login_timeout",
+			detail: fmt.Sprintf("The client did not prove who it is within %s.", limit),
+		}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.As(err, &network):
+		return nil
+	}
+	return &clientError{
+		code: pgerrcode.InternalError, msg: "the broker failed to let the client in", cause: err,
+		hint: "the operator finds the cause in the broker's log",
+	}
+}
+
 // asClientError finds what to tell the client about err, nil when nothing.
 func asClientError(err error) *clientError {
 	var told *clientError
@@ -72,10 +99,13 @@ func asClientError(err error) *clientError {
 	case errors.As(err, &option):
 		return &clientError{
 			code: pgerrcode.SyntaxError, msg: option.Error(),
-			hint: "options takes -c name=value and --name=value",
+			detail: "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed",
+			hint:   "options takes -c name=value and --name=value",
 		}
 	case errors.Is(err, wire.ErrLayout):
 		return &clientError{code: pgerrcode.ProtocolViolation, msg: wire.ErrLayout.Error()}
+	case errors.Is(err, wire.ErrPacketLength):
+		return &clientError{code: pgerrcode.ProtocolViolation, msg: wire.ErrPacketLength.Error()}
 	case errors.Is(err, wire.ErrNoUser):
 		return &clientError{code: pgerrcode.InvalidAuthorizationSpecification, msg: wire.ErrNoUser.Error()}
 	}
@@ -98,14 +128,8 @@ var errNoALPN = &clientError{
 
 var errTLSRequired = &clientError{
 	code: pgerrcode.InvalidAuthorizationSpecification,
-	msg:  "connection is not encrypted",
+	msg:  "SSL required: the connection is not encrypted",
 	hint: "this broker takes TLS only: connect with sslmode=require",
-}
-
-var errReplication = &clientError{
-	code: pgerrcode.FeatureNotSupported,
-	msg:  "replication connections are not supported through the broker",
-	hint: "connect to the PostgreSQL server itself for replication",
 }
 
 func errVersion(v wire.Version) *clientError {
@@ -125,7 +149,7 @@ func errSettingName(name string) *clientError {
 func errSettingFixed(name string) *clientError {
 	return &clientError{
 		code: pgerrcode.CantChangeRuntimeParam,
-		msg:  fmt.Sprintf("parameter %q cannot be set when connecting through the broker", name),
+		msg:  fmt.Sprintf("unsupported startup parameter: %s cannot be set when connecting through the broker", name),
 	}
 }
 
@@ -197,9 +221,10 @@ var errRegistryDown = &clientError{
 
 func errNoTenant(database string) *clientError {
 	return &clientError{
-		code: pgerrcode.InvalidCatalogName,
-		msg:  fmt.Sprintf("database %q does not exist", database),
-		hint: "the database is the slug of a tenant; there is none of that name for this login",
+		code:   pgerrcode.InvalidCatalogName,
+		msg:    fmt.Sprintf("database %q does not exist", database),
+		detail: "no such database: " + database,
+		hint:   "the database is the slug of a tenant; there is none of that name for this login",
 	}
 }
 
@@ -232,7 +257,7 @@ func errTenantClients(slug, plan string, limit int) *clientError {
 	return &clientError{
 		code:   pgerrcode.TooManyConnections,
 		msg:    fmt.Sprintf("too many clients for tenant %q", slug),
-		detail: fmt.Sprintf("The tenant (plan %s) may have max_clients = %d clients at once.", plan, limit),
+		detail: fmt.Sprintf("client connections exceeded (max_db_client_connections): the tenant (plan %s) may have max_clients = %d clients at once.", plan, limit),
 		hint:   "close clients that are not used, or raise the tenant's max_clients",
 	}
 }
@@ -241,7 +266,7 @@ func errLoginClients(login string, limit int) *clientError {
 	return &clientError{
 		code:   pgerrcode.TooManyConnections,
 		msg:    fmt.Sprintf("too many connections for login %q", login),
-		detail: fmt.Sprintf("The login may have max_clients = %d clients at once.", limit),
+		detail: fmt.Sprintf("client connections exceeded (max_user_client_connections): the login may have max_clients = %d clients at once.", limit),
 		hint:   "close clients that are not used, or raise the login's max_clients",
 	}
 }
@@ -250,16 +275,17 @@ func errLoginClients(login string, limit int) *clientError {
 func errClients(limit int) *clientError {
 	return &clientError{
 		code:   pgerrcode.TooManyConnections,
-		msg:    "the broker has all the clients that it may have",
+		msg:    "no more connections allowed (max_client_conn)",
 		detail: fmt.Sprintf("max_client_conn is %d.", limit),
 		hint:   "close clients that are not used, or raise the broker's max_client_conn",
 	}
 }
 
 var errShuttingDown = &clientError{
-	code: pgerrcode.AdminShutdown,
-	msg:  "the broker is shutting down",
-	hint: "connect again: another instance, or this one when it is back",
+	code:   pgerrcode.AdminShutdown,
+	msg:    "the broker is shutting down",
+	detail: "pooler is shutting down",
+	hint:   "connect again: another instance, or this one when it is back",
 }
 
 // Servers.
@@ -279,6 +305,9 @@ func (e *serverError) Error() string {
 // errServer says that no server could be had. What the server itself said is
 // passed on; what went wrong inside the broker is for its log.
 func errServer(slug string, err error) *clientError {
+	if told := asClientError(err); told != nil {
+		return told
+	}
 	e := &clientError{
 		code:  pgerrcode.ConnectionFailure,
 		msg:   fmt.Sprintf("cannot connect to the server of tenant %q", slug),
@@ -289,6 +318,10 @@ func errServer(slug string, err error) *clientError {
 	var refused *serverError
 	if errors.As(err, &refused) {
 		e.detail = "The server said: " + refused.Message
+		var recalled *recalledError
+		if errors.As(err, &recalled) {
+			e.detail = "server login has been failing, cached error: " + refused.Message + " (server_login_retry)"
+		}
 		if ownCode(refused.Code) {
 			e.code = refused.Code
 		}

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/nusajournal/dermaga/broker/poll"
 	"github.com/nusajournal/dermaga/broker/relay"
 	"github.com/nusajournal/dermaga/broker/wire"
+	"github.com/nusajournal/dermaga/registry"
 )
 
 // A hello is a client that has said who it wants to be and where it wants to
@@ -25,6 +25,7 @@ type hello struct {
 	user, database string
 	settings       []relay.Param // startup parameters and options, the later one of a name counting
 	mode           string        // pool mode asked for, "" when none was
+	replication    bool          // it wants to replicate a database
 }
 
 // errNoHello ends a connection that was only there to cancel a query.
@@ -85,7 +86,7 @@ func (b *Broker) greetDirect(l *line) (encrypted bool, err error) {
 	case first != tlsRecord:
 		return false, nil
 	case b.tls == nil:
-		return false, errors.New("direct TLS, but the broker has no certificate")
+		return false, &handshakeError{errors.New("direct, but the broker has no certificate")}
 	}
 	if err := b.encrypt(l); err != nil {
 		return false, err
@@ -119,8 +120,9 @@ func startup(l *line, body []byte) (hello, error) {
 	if err != nil {
 		return hello{}, err
 	}
-	if s.Replication != "" && !saysNo(s.Replication) {
-		return hello{}, errReplication
+	replication, err := replicates(s.Replication)
+	if err != nil {
+		return hello{}, err
 	}
 	if s.Version > wire.Version32 || len(s.Extensions) > 0 {
 		l.say(&pgproto3.NegotiateProtocolVersion{
@@ -128,7 +130,7 @@ func startup(l *line, body []byte) (hello, error) {
 			UnrecognizedOptions: s.Extensions,
 		})
 	}
-	h := hello{line: l, remote: l.remote(), version: min(s.Version, wire.Version32), user: s.User, database: s.Database}
+	h := hello{line: l, remote: l.remote(), version: min(s.Version, wire.Version32), user: s.User, database: s.Database, replication: replication}
 	// PostgreSQL sets the options first, so a parameter of its own wins.
 	options, err := wire.ParseOptions(s.Options)
 	if err != nil {
@@ -162,7 +164,7 @@ func (h *hello) set(s wire.Setting) error {
 		return errSettingFixed(s.Name)
 	case lower == modeSetting:
 		if _, ok := modes[s.Value]; !ok {
-			return errSettingValue(modeSetting, s.Value, "session", "transaction")
+			return errSettingValue(modeSetting, s.Value, registry.PoolModes...)
 		}
 		h.mode = s.Value
 		return nil
@@ -176,12 +178,6 @@ func (h *hello) set(s wire.Setting) error {
 	return nil
 }
 
-// saysNo reports whether PostgreSQL reads value as a boolean false.
-func saysNo(value string) bool {
-	on, ok := parseBool(value)
-	return ok && !on
-}
-
 // encrypt does the TLS handshake on l.
 func (b *Broker) encrypt(l *line) error {
 	socket := &gated{TCPConn: l.socket, pass: b.computing}
@@ -191,7 +187,7 @@ func (b *Broker) encrypt(l *line) error {
 	b.computing.leave()
 	socket.pass = nil
 	if err != nil {
-		return fmt.Errorf("TLS handshake: %w", err)
+		return &handshakeError{err}
 	}
 	l.Conn = secured
 	return nil

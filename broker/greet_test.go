@@ -271,14 +271,14 @@ func TestMalformedFirstPacketsLeaveTheBrokerServing(t *testing.T) {
 		bytes []byte
 		code  string // "": closed without a word
 	}{
-		"length 0":                    {length(0, 0, 3, 0, 0), ""},
-		"length 3":                    {length(3), ""},
-		"length 4":                    {length(4), ""},
-		"length 7":                    {length(7, 0, 3, 0), ""},
-		"above PostgreSQL's limit":    {length(10005, 0, 3, 0, 0), ""},
-		"above 2^31":                  {length(1<<31+8, 1), ""},
-		"2 GB and one byte":           {length(2<<30-1, 1), ""},
-		"HTTP":                        {[]byte("GET / HTTP/1.1\r\n\r\n"), ""},
+		"length 0":                    {length(0, 0, 3, 0, 0), "08P01"},
+		"length 3":                    {length(3), "08P01"},
+		"length 4":                    {length(4), "08P01"},
+		"length 7":                    {length(7, 0, 3, 0), "08P01"},
+		"above PostgreSQL's limit":    {length(10005, 0, 3, 0, 0), "08P01"},
+		"above 2^31":                  {length(1<<31+8, 1), "08P01"},
+		"2 GB and one byte":           {length(2<<30-1, 1), "08P01"},
+		"HTTP":                        {[]byte("GET / HTTP/1.1\r\n\r\n"), "08P01"},
 		"a version and nothing":       {length(8, 0, 3, 0, 0), "08P01"},
 		"no terminator":               {length(14, 0, 3, 0, 0, 'u', 's', 'e', 'r', 0, 'x'), "08P01"},
 		"no user":                     {length(9, 0, 3, 0, 0, 0), "28000"},
@@ -325,28 +325,49 @@ func TestStartupOptions(t *testing.T) {
 	}
 }
 
-func TestReplicationIsRefused(t *testing.T) {
+func TestPhysicalReplicationIsRefused(t *testing.T) {
 	address := serve(t, townOfTwo(t))
-	for value, refused := range map[string]bool{"true": true, "database": true, "on": true, "false": false, "off": false, "0": false} {
+	for value, code := range map[string]string{
+		"true": "0A000", "on": "0A000", "1": "0A000", "yes": "0A000",
+		"database": "42501", "Database": "42501",
+		"perhaps": "22023",
+		"false":   "", "off": "", "0": "",
+	} {
 		failure := fakepg.Dial(t, address).Login(0, "right", "user", "one", "replication", value)
-		require.Equal(t, refused, failure != nil, value)
-		if refused {
-			require.Equal(t, "0A000", failure.Code)
+		if code == "" {
+			require.Nil(t, failure, value)
+			continue
 		}
+		require.NotNil(t, failure, value)
+		require.Equal(t, code, failure.Code, value)
+		require.NotEmpty(t, failure.Hint)
 	}
 }
 
-func TestSilenceEndsAtTheHandshakeTimeout(t *testing.T) {
-	address := serve(t, townOfTwo(t), withTLS(t), func(c *broker.Config) { c.HandshakeTimeout = 50 * time.Millisecond })
+func TestSilenceEndsAtTheClientLoginTimeout(t *testing.T) {
+	address := serve(t, townOfTwo(t), withTLS(t), func(c *broker.Config) { c.ClientLoginTimeout = 50 * time.Millisecond })
 	for name, begin := range map[string][]byte{
 		"nothing":       nil,
 		"half a packet": {0, 0, 0, 50, 0, 3},
-		"half a TLS":    {0x16, 3, 1, 2, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := fakepg.Dial(t, address)
 			c.SendBytes(begin)
-			require.True(t, c.Ended())
+			refusal := c.Refusal()
+			require.NotNil(t, refusal)
+			require.Equal(t, []string{"FATAL", "57014", "client_login_timeout"}, []string{refusal.Severity, refusal.Code, refusal.Message})
 		})
 	}
+	t.Run("half a TLS handshake, which no words fit into", func(t *testing.T) {
+		c := fakepg.Dial(t, address)
+		c.SendBytes([]byte{0x16, 3, 1, 2, 0, 1})
+		require.True(t, c.Ended())
+	})
+	t.Run("a client that does not answer the challenge", func(t *testing.T) {
+		c := fakepg.Dial(t, address)
+		challenge(t, c, "one", "one")
+		refusal := c.Refusal()
+		require.NotNil(t, refusal)
+		require.Equal(t, "client_login_timeout", refusal.Message)
+	})
 }

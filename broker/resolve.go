@@ -23,6 +23,9 @@ type passage struct {
 // waited for, within limits; what a tenant's status forbids is said openly,
 // since id has proven who it is.
 func (b *Broker) resolve(ctx context.Context, id identity) (passage, error) {
+	if id.replication && !id.login.Replication {
+		return passage{}, errMayNotReplicate(id.user)
+	}
 	for {
 		route, err := b.route(ctx, id)
 		if err != nil {
@@ -47,6 +50,9 @@ func (b *Broker) resolve(ctx context.Context, id identity) (passage, error) {
 			if m, ok := modes[mode]; ok {
 				p.mode = m
 			}
+		}
+		if p.replication {
+			p.mode = relay.Session
 		}
 		return p, nil
 	}

@@ -57,7 +57,7 @@ func TestLoginIsHeldUntilTheMigrationIsDone(t *testing.T) {
 		w.alter("one", "one", withStatus(status, ""))
 		address := serve(t, w, func(c *broker.Config) {
 			c.ProvisionWait, c.MigrationWait = patience, patience
-			c.HandshakeTimeout = 10 * time.Second
+			c.ClientLoginTimeout = 10 * time.Second
 		})
 		c := fakepg.Dial(t, address)
 		before := w.lookups()

@@ -99,7 +99,7 @@ func FuzzServerLogin(f *testing.F) {
 	route := &registry.Route{Role: "role", Database: "database", Password: "password"}
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		tape := &tape{Reader: bytes.NewReader(sent)}
-		server, err := d.login(&line{Conn: tape}, route)
+		server, err := d.login(&line{Conn: tape}, route, nil)
 		if (server == nil) == (err == nil) {
 			t.Fatalf("%v and %v", server, err)
 		}

@@ -54,17 +54,18 @@ func newUpstreams(cfg Config) *upstreams {
 	return &upstreams{retry: cfg.ServerLoginRetry, repair: cfg.Repair, known: map[string]*refusedTarget{}}
 }
 
-// open opens a server of route, whose target's key it is.
-func (b *Broker) open(ctx context.Context, key string, route *registry.Route) (*relay.Server, error) {
+// open opens a server of route, whose target's key it is, with further startup
+// parameters.
+func (b *Broker) open(ctx context.Context, key string, route *registry.Route, startup map[string]string) (*relay.Server, error) {
 	if err := b.upstreams.recall(key); err != nil {
-		return nil, errServer(route.Slug, err)
+		return nil, &recalledError{err}
 	}
 	began := time.Now()
-	server, err := b.dialer.dial(ctx, route)
+	server, err := b.dialer.dial(ctx, route, startup)
 	if wrongPassword(err) && b.upstreams.repair != nil {
 		ours, mended := b.upstreams.mend(ctx, key, route, began)
 		if mended == nil {
-			server, err = b.dialer.dial(ctx, route)
+			server, err = b.dialer.dial(ctx, route, startup)
 		}
 		if ours {
 			b.logRepair(route, mended, err)
@@ -75,10 +76,41 @@ func (b *Broker) open(ctx context.Context, key string, route *registry.Route) (*
 		if b.upstreams.note(key, err) {
 			b.log.Error(eventServerRefused, keyTenant, route.Slug, keyRole, route.Role, keyServer, route.Server.Name, keyError, err)
 		}
-		return nil, errServer(route.Slug, err)
+		if status := b.statusBehind(ctx, route, err); status != nil {
+			return nil, status
+		}
+		return nil, err
 	}
 	b.upstreams.worked(key)
 	return server, nil
+}
+
+// A recalledError is one that a server gave before, and was not asked for again.
+type recalledError struct{ error }
+
+func (e *recalledError) Unwrap() error { return e.error }
+
+// statusBehind asks what has become of the tenant whose server has no connection
+// for it: a suspended or deleted tenant's database is closed at PostgreSQL too, and
+// that may be heard before the registry's change. nil: nothing has.
+func (b *Broker) statusBehind(ctx context.Context, route *registry.Route, err error) error {
+	var refused *serverError
+	if !errors.As(err, &refused) || refused.Code != pgerrcode.TooManyConnections && refused.Code != pgerrcode.ObjectNotInPrerequisiteState {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	states, err := b.reg.TenantStates(ctx, []string{route.TenantID})
+	if err != nil {
+		return nil // the server's own words then
+	}
+	switch state, ok := states[route.TenantID]; {
+	case !ok || state.Status == registry.Deleted:
+		return errNoTenant(route.Slug)
+	case state.Status == registry.Suspended:
+		return errSuspended(route.Slug, state.Reason)
+	}
+	return nil
 }
 
 func (b *Broker) logRepair(route *registry.Route, mended, dialled error) {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,12 +27,15 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 			leave()
 		}
 	}()
-	target := b.target(p.route)
+	settings, target := p.sessionSettings(), b.target(p.route)
+	if p.replication {
+		target = b.replicationTarget(p.route, settings)
+		settings = nil // its server begins with them
+	}
 	greeting, err := b.greeting(ctx, p.route, target)
 	if err != nil {
 		return err
 	}
-	settings := p.sessionSettings()
 	params, err := told(greeting, settings)
 	if err != nil {
 		return err
@@ -50,9 +54,14 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 	for _, param := range params {
 		l.say(&pgproto3.ParameterStatus{Name: param.Name, Value: param.Value})
 	}
+	if b.cfg.TellSettings {
+		for _, own := range p.ownSettings(b.cfg.Version) {
+			l.say(&pgproto3.ParameterStatus{Name: own.Name, Value: own.Value})
+		}
+	}
 	l.say(&pgproto3.BackendKeyData{ProcessID: key.PID, SecretKey: key.Secret})
 	l.say(&pgproto3.ReadyForQuery{TxStatus: wire.Idle})
-	if err := l.finish(b.cfg.HandshakeTimeout); err != nil {
+	if err := l.finish(b.cfg.ClientLoginTimeout); err != nil {
 		return err
 	}
 	_, encrypted := l.Conn.(*poll.TLS)
@@ -62,7 +71,8 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 			leave()
 			l.ended()
 		},
-		ID: l.number, Name: p.user, Since: l.began,
+		Once: p.replication,
+		ID:   l.number, Name: p.user, Since: l.began,
 	})
 	if err != nil {
 		return handedOver{err}
@@ -82,7 +92,7 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 // place among the open tenants, or for one of the server's connections.
 func (b *Broker) greeting(ctx context.Context, route *registry.Route, target *relay.Target) ([]relay.Param, error) {
 	late := b.refusal(relay.NoPlace, target, "")
-	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.QueryWaitTimeout, late)
+	ctx, cancel := context.WithTimeoutCause(ctx, target.Times.QueryWait, late)
 	defer cancel()
 	params, err := b.relay.Greeting(ctx, target)
 	if ctx.Err() != nil && err != nil {
@@ -109,6 +119,15 @@ func (l *line) finish(limit time.Duration) error {
 		return errShuttingDown
 	}
 	return l.SetDeadline(time.Time{})
+}
+
+// ownSettings are what Config.TellSettings tells, as PgBouncer 1.26 does of its own.
+func (p passage) ownSettings(version string) []relay.Param {
+	return []relay.Param{
+		{Name: "dermaga.version", Value: version},
+		{Name: modeSetting, Value: p.mode.String()},
+		{Name: "dermaga.tenant", Value: p.route.Slug},
+	}
 }
 
 // handedOver is an error after the connection has become the relay's.
@@ -156,6 +175,19 @@ func has(params []relay.Param, name string) bool {
 	return false
 }
 
+// times are a tenant's time-outs: its own, and the broker's where it has none.
+func (b *Broker) times(own registry.Overrides) relay.Times {
+	return relay.Times{
+		Query:           own.QueryTimeout.Or(b.cfg.QueryTimeout),
+		QueryWait:       own.QueryWaitTimeout.Or(b.cfg.QueryWaitTimeout),
+		WaitNotify:      own.QueryWaitNotify.Or(b.cfg.QueryWaitNotify),
+		IdleTransaction: own.IdleTransactionTimeout.Or(b.cfg.IdleTransactionTimeout),
+		Transaction:     own.TransactionTimeout.Or(b.cfg.TransactionTimeout),
+		ClientIdle:      own.ClientIdleTimeout.Or(b.cfg.ClientIdleTimeout),
+		PinIdle:         own.PinIdleTimeout.Or(b.cfg.PinIdleTimeout),
+	}
+}
+
 // target is what the relay needs to know of a route.
 func (b *Broker) target(r *registry.Route) *relay.Target {
 	key := fmt.Sprintf("%s/%s/%d/%d/%s", r.TenantID, r.Role, r.Generation, r.Server.ID, r.Database)
@@ -174,8 +206,15 @@ func (b *Broker) target(r *registry.Route) *relay.Target {
 		Budget:      r.Server.ConnectionBudget,
 		Weight:      max(r.Weight, 1),
 		QueueLength: b.cfg.QueueLength,
+		MaxPinned:   cmp.Or(r.Own.MaxPinned, b.cfg.MaxPinned),
+		Refuse:      cmp.Or(r.Own.TransactionState, b.cfg.TransactionState) == stateRefuse,
+		Times:       b.times(r.Own),
 		Dial: func(ctx context.Context) (*relay.Server, error) {
-			return b.open(ctx, key, r)
+			server, err := b.open(ctx, key, r, nil)
+			if err != nil {
+				return nil, errServer(r.Slug, err)
+			}
+			return server, nil
 		},
 		Cancel: func(ctx context.Context, key relay.BackendKey) error {
 			return b.dialer.cancelServer(ctx, r.Server, key)

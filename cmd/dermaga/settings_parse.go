@@ -61,6 +61,16 @@ func duration(at func(*options) *time.Duration) parser {
 	}}
 }
 
+// durationOrOff is duration, and off (or 0) for none, which is below zero in
+// options: zero there would be the broker's default.
+func durationOrOff(at func(*options) *time.Duration) parser {
+	return parser{"DURATION", func(o *options, s string) error {
+		t, err := registry.ParseTimeout(s)
+		*at(o) = time.Duration(t)
+		return err
+	}}
+}
+
 func yesNo(at func(*options) *bool) parser {
 	return parser{"", func(o *options, s string) error {
 		b, err := strconv.ParseBool(s)

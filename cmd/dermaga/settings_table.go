@@ -98,9 +98,9 @@ var table = []setting{
 		parse: yesNo(func(o *options) *bool { return &o.broker.requireTLS }),
 	},
 	{
-		group: brokerGroup, flag: "pool-mode", env: "DERMAGA_POOL_MODE", def: "transaction",
-		doc:   "when a server connection goes back to its pool, unless the tenant or the login says otherwise: transaction or session",
-		parse: oneOf(func(o *options) *string { return &o.broker.poolMode }, poolModes...),
+		group: brokerGroup, flag: "pool-mode", env: "DERMAGA_POOL_MODE", def: "auto",
+		doc:   "how clients share server connections, unless the tenant, the login or the client says otherwise: auto, transaction, statement or session; auto gives a connection back after each transaction and loses no session state",
+		parse: oneOf(func(o *options) *string { return &o.broker.poolMode }, registry.PoolModes...),
 	},
 	{
 		group: brokerGroup, flag: "max-connections", env: "MAX_CONNECTIONS", def: "50",
@@ -129,8 +129,48 @@ var table = []setting{
 	},
 	{
 		group: brokerGroup, flag: "query-wait-timeout", env: "DERMAGA_QUERY_WAIT_TIMEOUT", def: "2m",
-		doc:   "longest wait of a client for a server connection",
+		doc:   "longest wait of a client for a server connection; like the settings that follow, a tenant may have its own: dermaga tenant set",
 		parse: duration(func(o *options) *time.Duration { return &o.broker.queryWait }),
+	},
+	{
+		group: brokerGroup, flag: "query-wait-notify", env: "DERMAGA_QUERY_WAIT_NOTIFY", def: "5s",
+		doc:   "a client that waits for a server connection for longer is told so by a notice; off: never",
+		parse: durationOrOff(func(o *options) *time.Duration { return &o.broker.waitNotify }),
+	},
+	{
+		group: brokerGroup, flag: "query-timeout", env: "DERMAGA_QUERY_TIMEOUT", def: "off",
+		doc:   "longest time of a query; then it is cancelled, whatever statement_timeout its session has set",
+		parse: durationOrOff(func(o *options) *time.Duration { return &o.broker.query }),
+	},
+	{
+		group: brokerGroup, flag: "idle-transaction-timeout", env: "DERMAGA_IDLE_TRANSACTION_TIMEOUT", def: "off",
+		doc:   "longest time that a client sends nothing in an open transaction; then the transaction is rolled back and the client closed",
+		parse: durationOrOff(func(o *options) *time.Duration { return &o.broker.idleTransaction }),
+	},
+	{
+		group: brokerGroup, flag: "transaction-timeout", env: "DERMAGA_TRANSACTION_TIMEOUT", def: "off",
+		doc:   "longest time of a transaction; then it is rolled back and the client closed",
+		parse: durationOrOff(func(o *options) *time.Duration { return &o.broker.transaction }),
+	},
+	{
+		group: brokerGroup, flag: "client-idle-timeout", env: "DERMAGA_CLIENT_IDLE_TIMEOUT", def: "off",
+		doc:   "longest time that a client sends nothing outside of transactions; then it is closed, and drivers with a pool of their own must expect that",
+		parse: durationOrOff(func(o *options) *time.Duration { return &o.broker.clientIdle }),
+	},
+	{
+		group: brokerGroup, flag: "pin-idle-timeout", env: "DERMAGA_PIN_IDLE_TIMEOUT", def: "1m",
+		doc:   "longest time that an idle client keeps a server connection which others wait for, in mode auto for state that cannot follow it; then it is closed",
+		parse: durationOrOff(func(o *options) *time.Duration { return &o.broker.pinIdle }),
+	},
+	{
+		group: brokerGroup, flag: "max-pinned", env: "DERMAGA_MAX_PINNED", defDoc: "all of a pool but one",
+		doc:   "server connections of a pool that clients in mode auto may keep for state that cannot follow them",
+		parse: whole(func(o *options) *int { return &o.broker.maxPinned }, 1, 100_000),
+	},
+	{
+		group: brokerGroup, flag: "transaction-state", env: "DERMAGA_TRANSACTION_STATE", def: "clean",
+		doc:   "what becomes of session state that would outlive a transaction in modes transaction and statement: clean ends it with the transaction, refuse answers with an error",
+		parse: oneOf(func(o *options) *string { return &o.broker.transactionState }, "clean", "refuse"),
 	},
 	{
 		group: brokerGroup, flag: "server-idle-timeout", env: "DERMAGA_SERVER_IDLE_TIMEOUT", def: "10m",
@@ -146,6 +186,16 @@ var table = []setting{
 		group: brokerGroup, flag: "server-connect-timeout", env: "DERMAGA_SERVER_CONNECT_TIMEOUT", def: "15s",
 		doc:   "longest time for reaching a server and logging in",
 		parse: duration(func(o *options) *time.Duration { return &o.broker.serverConnect }),
+	},
+	{
+		group: brokerGroup, flag: "server-check-delay", env: "DERMAGA_SERVER_CHECK_DELAY", def: "30s",
+		doc:   "a server connection that was idle for longer is asked whether it lives before a client gets it; off: never",
+		parse: durationOrOff(func(o *options) *time.Duration { return &o.broker.serverCheck }),
+	},
+	{
+		group: brokerGroup, flag: "cancel-wait-timeout", env: "DERMAGA_CANCEL_WAIT_TIMEOUT", def: "10s",
+		doc:   "longest time that passing a cancel request on to a server may take",
+		parse: duration(func(o *options) *time.Duration { return &o.broker.cancelWait }),
 	},
 	{
 		group: brokerGroup, flag: "server-login-retry", env: "DERMAGA_SERVER_LOGIN_RETRY", def: "15s",
@@ -173,9 +223,14 @@ var table = []setting{
 		parse: duration(func(o *options) *time.Duration { return &o.broker.migrationWait }),
 	},
 	{
-		group: brokerGroup, flag: "handshake-timeout", env: "DERMAGA_HANDSHAKE_TIMEOUT", def: "15s",
+		group: brokerGroup, flag: "client-login-timeout", env: "DERMAGA_CLIENT_LOGIN_TIMEOUT", def: "15s",
 		doc:   "longest time from a client's connection to its accepted password",
-		parse: duration(func(o *options) *time.Duration { return &o.broker.handshake }),
+		parse: duration(func(o *options) *time.Duration { return &o.broker.clientLogin }),
+	},
+	{
+		group: brokerGroup, flag: "tell-settings", env: "DERMAGA_TELL_SETTINGS", def: "false",
+		doc:   "tell clients dermaga.version, dermaga.pool_mode and dermaga.tenant at login, as parameters like server_version; a driver may choke on names that it does not know",
+		parse: yesNo(func(o *options) *bool { return &o.broker.tellSettings }),
 	},
 	{
 		group: brokerGroup, flag: "drain-timeout", env: "DERMAGA_DRAIN_TIMEOUT", def: "30s",
@@ -255,9 +310,6 @@ var table = []setting{
 	},
 }
 
-// poolModes are the ways to share server connections that exist today.
-var poolModes = []string{"transaction", "session"}
-
 type registryOptions struct {
 	url                             registry.Secret
 	keys                            *registry.Keys
@@ -277,22 +329,30 @@ type partsOptions struct {
 }
 
 type brokerOptions struct {
-	listen, advertise               string
-	peerListen, peerAdvertise       string
-	tlsCert, tlsKey                 string
-	requireTLS                      bool
-	poolMode                        string
-	maxConnections, maxClients      int
-	queueLength                     int // 0: no limit
-	preparedStatements              int // of a server connection
-	connectionTTL                   time.Duration
-	queryWait                       time.Duration
-	serverIdle, serverLifetime      time.Duration
-	serverConnect, handshake, drain time.Duration
-	loginRetry, tcpUser             time.Duration
-	suspendGrace                    time.Duration
-	provisionWait, migrationWait    time.Duration
-	loops                           int // 0: the broker decides
+	listen, advertise              string
+	peerListen, peerAdvertise      string
+	tlsCert, tlsKey                string
+	requireTLS                     bool
+	poolMode                       string
+	maxConnections, maxClients     int
+	queueLength                    int // 0: no limit
+	preparedStatements             int // of a server connection
+	connectionTTL                  time.Duration
+	queryWait                      time.Duration
+	serverIdle, serverLifetime     time.Duration
+	waitNotify                     time.Duration // below zero, here and below: off
+	query, transaction, clientIdle time.Duration
+	idleTransaction, pinIdle       time.Duration
+	maxPinned                      int // 0: all of a pool but one
+	transactionState               string
+	tellSettings                   bool
+	serverCheck, cancelWait        time.Duration
+	serverConnect                  time.Duration
+	clientLogin, drain             time.Duration
+	loginRetry, tcpUser            time.Duration
+	suspendGrace                   time.Duration
+	provisionWait, migrationWait   time.Duration
+	loops                          int // 0: the broker decides
 }
 
 type adminOptions struct {

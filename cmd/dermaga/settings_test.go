@@ -77,7 +77,7 @@ func TestAllFaultsAreReportedAtOnceWithoutSecrets(t *testing.T) {
 		"DATABASE_URL: not a connection URL",
 		"ENCRYPTION_KEY has 7 characters",
 		"MAX_CONNECTIONS=many: want a whole number",
-		"--pool-mode=sometimes: want one of: transaction, session",
+		"--pool-mode=sometimes: want one of: auto, transaction, statement, session",
 		"--listen=6432: want HOST:PORT",
 	} {
 		require.ErrorContains(t, err, text)
@@ -119,7 +119,7 @@ func TestDefaultsAreTheBrokers(t *testing.T) {
 	require.NoError(t, err)
 	cfg, err := brokerConfig(o, nil)
 	require.NoError(t, err)
-	require.Equal(t, broker.Config{}.Defaults(), cfg.Defaults())
+	require.Equal(t, broker.Config{Version: thisBuild().Version}.Defaults(), cfg.Defaults())
 }
 
 func TestSettingsDocumentationIsFresh(t *testing.T) {
