@@ -130,6 +130,9 @@ func (b *Broker) ceremony(ctx context.Context, l *line, known func()) (h hello, 
 	// From here on a connection counts against the limits of its tenant and
 	// login, and may wait longer than strangers may.
 	known()
+	if h.forConsole() {
+		return h, b.consult(ctx, id)
+	}
 	p, err := b.resolve(ctx, id)
 	if err != nil {
 		return h, err

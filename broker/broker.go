@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nusajournal/dermaga/broker/console"
 	"github.com/nusajournal/dermaga/broker/relay"
 	"github.com/nusajournal/dermaga/registry"
 	"github.com/nusajournal/dermaga/registry/peer"
@@ -56,6 +57,9 @@ type Broker struct {
 	changes    changes
 	counters   counters
 	limits     *limits
+	console    *console.Console
+	pauses     *pauses
+	visited    visited
 	mockSecret []byte
 	places     chan struct{} // one for each connection that has not proven who it is
 	computing  gate
@@ -73,6 +77,7 @@ type Broker struct {
 	end      context.CancelFunc
 	watching sync.WaitGroup // the watcher
 	peering  sync.WaitGroup // ServePeers
+	visiting sync.WaitGroup // the console's clients
 }
 
 // New starts a broker over reg, which must stay open until Shutdown has returned.
@@ -110,6 +115,8 @@ func start(cfg Config, reg directory) (*Broker, error) {
 		_, _ = rand.Read(b.mockSecret)
 	}
 	b.dialer = &dialer{timeout: cfg.ServerConnectTimeout, untaken: cfg.TCPUserTimeout, computing: b.computing, keys: newKeyCache()}
+	b.pauses = newPauses()
+	b.console = console.New(console.Config{Pooler: lookout{b}, Version: cfg.Version, MaxVisits: maxVisits, Report: b.consoleReport})
 	b.upstreams, b.watch = newUpstreams(cfg), newWatcher(b)
 	b.stopping, b.stop = context.WithCancel(context.Background())
 	b.life, b.end = context.WithCancel(context.Background())
@@ -127,6 +134,7 @@ func start(cfg Config, reg directory) (*Broker, error) {
 	b.share()
 	reg.OnChange(b.watch.note)
 	b.watching.Go(func() { b.watch.run(b.life) })
+	b.watching.Go(func() { b.console.Run(b.life) })
 	return b, nil
 }
 
@@ -199,6 +207,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	b.end() // until now statuses were heeded and peers answered
 	b.watching.Wait()
 	b.peering.Wait()
+	b.visiting.Wait() // whoever looks after a drain saw it to its end
 	if b.peers != nil {
 		b.peers.Close()
 	}

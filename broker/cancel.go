@@ -33,8 +33,11 @@ type keyring struct {
 
 type owner struct {
 	secret []byte
-	handle *relay.Handle // nil until the client is with the relay
+	client canceller // nil until the relay or the console has it
 }
+
+// A canceller ends what a client runs now, if it runs anything.
+type canceller interface{ Cancel() }
 
 func newKeyring() *keyring { return &keyring{owners: map[uint32]*owner{}} }
 
@@ -74,11 +77,11 @@ func (k *keyring) issue(v wire.Version, prefix int) relay.BackendKey {
 }
 
 // own says whose key pid is. A client that has gone by now owns nothing.
-func (k *keyring) own(pid uint32, h relay.Handle) {
+func (k *keyring) own(pid uint32, c canceller) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if o, ok := k.owners[pid]; ok {
-		o.handle = &h
+		o.client = c
 	}
 }
 
@@ -93,13 +96,13 @@ func (k *keyring) drop(pid uint32) {
 func (k *keyring) cancel(pid uint32, secret []byte) (known bool) {
 	k.mu.Lock()
 	o, ok := k.owners[pid]
-	var h *relay.Handle
+	var c canceller
 	if ok && subtle.ConstantTimeCompare(o.secret, secret) == 1 {
-		known, h = true, o.handle
+		known, c = true, o.client
 	}
 	k.mu.Unlock()
-	if h != nil {
-		h.Cancel()
+	if c != nil {
+		c.Cancel()
 	}
 	return known
 }

@@ -116,6 +116,10 @@ type Config struct {
 	// than one call at a time for a credential. Nil: nothing is repaired.
 	Repair func(ctx context.Context, route *registry.Route) error
 
+	// Reload is called by the console's RELOAD, for what can be read again while
+	// clients are served: TLS's certificate, by its GetCertificate. Nil: nothing.
+	Reload func(ctx context.Context) error
+
 	// TellSettings has clients told dermaga.version, dermaga.pool_mode and
 	// dermaga.tenant when they log in, as if they were parameters of PostgreSQL's.
 	// A driver may choke on names that it does not know.

@@ -27,9 +27,10 @@ const (
 
 	eventDrain      = "drain_begins"
 	eventDrained    = "drain_ends"
-	eventDisconnect = "disconnect"     // somebody asked for the end of clients
-	eventForeign    = "cancel_foreign" // a cancel key of another instance
-	eventCancels    = "cancel_refused" // too many wrong keys from one address
+	eventDisconnect = "disconnect"      // somebody asked for the end of clients
+	eventConsole    = "console_command" // somebody gave the console an order, or a question failed
+	eventForeign    = "cancel_foreign"  // a cancel key of another instance
+	eventCancels    = "cancel_refused"  // too many wrong keys from one address
 )
 
 // Keys of the lines' values.
@@ -48,6 +49,7 @@ const (
 	keyMode     = "mode"
 	keyTLS      = "tls"
 	keyTook     = "took"
+	keyCommand  = "command"
 	keyInstance = "instance"
 	keyHave     = "have"
 	keyWant     = "want"

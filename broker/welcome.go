@@ -65,7 +65,7 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 		return err
 	}
 	_, encrypted := l.Conn.(*poll.TLS)
-	handle, err := b.relay.Add(relay.Client{
+	client := relay.Client{
 		Conn: l.Conn, Target: target, Mode: p.mode, Login: p.guest().tag(),
 		Told: params, Own: reportedOf(settings, params), Set: unreported(settings, params), Ended: func() {
 			leave()
@@ -73,7 +73,9 @@ func (b *Broker) welcome(ctx context.Context, p passage) (err error) {
 		},
 		Once: p.replication,
 		ID:   l.number, Name: p.user, Since: l.began,
-	})
+	}
+	b.visited.note(p.route)
+	handle, err := b.bringIn(client)
 	if err != nil {
 		return handedOver{err}
 	}
