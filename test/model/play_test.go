@@ -1,0 +1,301 @@
+package model_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// patience is how long an answer that must come may take. PostgreSQL needs a
+// millisecond; a new server some ten.
+const patience = 10 * time.Second
+
+// play is one sequence on its way.
+type play struct {
+	*stage
+	servers int
+	cast    []*actor // who takes part
+	report  []string
+}
+
+// errDiffer is the same for all failures, so that rapid knows a shrunk one for the
+// one that it was; the report says more.
+var errDiffer = errors.New("the broker's answers are not PostgreSQL's")
+
+// perform plays s on the stage and returns what happened, if that was not right.
+func (th *theatre) perform(s sequence) (report string, err error) {
+	p := &play{stage: th.stage(s.setting), servers: s.servers}
+	defer func() {
+		if err != nil {
+			report = strings.Join(p.report, "\n")
+			p.strike()
+		}
+	}()
+	for i, a := range p.actors {
+		if slices.ContainsFunc(s.steps, func(x step) bool { return x.client == i }) {
+			p.cast = append(p.cast, a)
+		}
+	}
+	for _, x := range s.steps {
+		if err := p.step(x); err != nil {
+			return "", err
+		}
+	}
+	return "", p.end()
+}
+
+// step plays x, or puts it off.
+func (p *play) step(x step) error {
+	a := p.actors[x.client]
+	if a.sent {
+		a.later = append(a.later, x)
+		return nil
+	}
+	if err := p.send(a, x); err != nil {
+		return err
+	}
+	return p.settle()
+}
+
+// send sends x to both, and waits for the twin's answers.
+func (p *play) send(a *actor, x step) error {
+	list := x.messages
+	if a.talk.copying && !x.vanish && !continues(list) {
+		list = append(a.talk.closers(), list...)
+	}
+	for _, m := range list {
+		a.pins = a.pins || m.pins
+		p.say("%s  %s", a.letter, m)
+	}
+	bytes := encode(p.life, list)
+	cut := min(x.cut, len(bytes))
+	for _, l := range []*line{a.client, a.twin} {
+		for _, b := range [][]byte{bytes[:cut], bytes[cut:]} {
+			if len(b) == 0 {
+				continue
+			}
+			if _, err := l.Write(b); err != nil && !x.vanish {
+				return p.fail("%s cannot send: %v", a.letter, err)
+			}
+		}
+	}
+	if x.vanish {
+		p.say("%s  vanishes", a.letter)
+		a.client.hangUp()
+		a.twin.hangUp()
+		a.holds, a.pins = false, false
+		p.connect(a)
+		return nil
+	}
+	a.talk.say(list)
+	return p.hear(a)
+}
+
+// continues reports whether list goes on with a COPY.
+func continues(list []message) bool {
+	if len(list) == 0 {
+		return false
+	}
+	switch list[0].FrontendMessage.(type) {
+	case *pgproto3.CopyData, *pgproto3.CopyDone, *pgproto3.CopyFail:
+		return true
+	}
+	return false
+}
+
+// hear has the twin's answers become what the client must hear.
+func (p *play) hear(a *actor) error {
+	for a.talk.owed() {
+		x, err := p.await(a.twin)
+		if err != nil {
+			return p.fail("%s's twin hears nothing more: %v", a.letter, err)
+		}
+		a.talk.hear(x)
+		a.expected = append(a.expected, x)
+		if x.kind() == complete {
+			a.completed(x)
+		}
+	}
+	a.sent = len(a.expected) > 0
+	return nil
+}
+
+// completed notes what a command has done.
+func (a *actor) completed(x answer) {
+	switch tag := string(x.body()); {
+	case tag == "DISCARD ALL\x00":
+		a.pins = false
+	case strings.HasPrefix(tag, "INSERT"), strings.HasPrefix(tag, "COPY"):
+		a.wrote = true
+	}
+}
+
+// await waits for l's next answer.
+func (p *play) await(l *line) (answer, error) {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		if x, err := l.take(); x != nil || err != nil {
+			return x, err
+		}
+		select {
+		case <-p.stirred:
+		case <-limit.C:
+			return nil, fmt.Errorf("not within %v", patience)
+		}
+	}
+}
+
+// settle waits for the answers that must come: the rule of waiting.
+func (p *play) settle() error {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for p.must() {
+		moved := false
+		for _, a := range p.cast {
+			got, err := p.compare(a)
+			if err != nil {
+				return err
+			}
+			moved = moved || got
+		}
+		if moved {
+			continue
+		}
+		select {
+		case <-p.stirred:
+		case <-limit.C:
+			return p.fail("no answer within %v, although a server must be free", patience)
+		}
+	}
+	return nil
+}
+
+// must reports whether somebody must be answered now.
+func (p *play) must() bool {
+	sent, held := false, 0
+	for _, a := range p.cast {
+		if a.sent && a.holds {
+			return true
+		}
+		sent = sent || a.sent
+		if a.holds || a.pins && !a.sent {
+			held++
+		}
+	}
+	return sent && held < p.servers
+}
+
+// compare takes what a's client has heard. When that is all that its twin has heard,
+// a goes on with what was put off. It reports whether that happened.
+func (p *play) compare(a *actor) (bool, error) {
+	if !a.sent {
+		return false, nil
+	}
+	for len(a.expected) > 0 {
+		x, err := a.client.take()
+		if err != nil {
+			return false, p.fail("%s hears nothing more: %v\n   direct: %s", a.letter, err, a.expected[0])
+		}
+		if x == nil {
+			return false, nil
+		}
+		want := a.expected[0]
+		if !p.same(x, want) {
+			return false, p.fail("%s    broker: %s %q\n     direct: %s %q", a.letter, x, x.body(), want, want.body())
+		}
+		p.say("%s    %s", a.letter, x)
+		a.expected = a.expected[1:]
+	}
+	a.sent, a.holds = false, a.talk.holds()
+	for len(a.later) > 0 && !a.sent {
+		x := a.later[0]
+		a.later = a.later[1:]
+		if err := p.send(a, x); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// same compares an answer with the twin's.
+func (p *play) same(client, twin answer) bool {
+	if p.plant.blind && client.kind() == wire.ReadyForQuery && twin.kind() == wire.ReadyForQuery {
+		return true
+	}
+	client, twin = mask(client, twin)
+	return bytes.Equal(client, twin)
+}
+
+// end has all clients end what they have open, look at their state and discard it,
+// and look again.
+func (p *play) end() error {
+	if err := p.round(func(a *actor) [][]message {
+		return [][]message{append(a.talk.closers(), query("rollback", false)), {query(probe, suspect)}, {query("discard all", false)}}
+	}); err != nil {
+		return err
+	}
+	if err := p.round(func(a *actor) [][]message {
+		list := []message{query("discard all", false)}
+		if a.wrote {
+			list = append([]message{query(strings.ReplaceAll(tidy, "{c}", a.letter), suspect)}, list...)
+		}
+		a.wrote = false
+		return [][]message{{query(probe, suspect)}, list}
+	}); err != nil {
+		return err
+	}
+	for _, a := range p.actors {
+		if x, err := a.client.take(); x != nil || err != nil {
+			return p.fail("%s hears what it did not ask for: %s %v", a.letter, x, err)
+		}
+	}
+	return nil
+}
+
+// round has each client that takes part play its steps: those that hold servers
+// first, since the others may wait for these.
+func (p *play) round(steps func(*actor) [][]message) error {
+	turn := slices.Clone(p.cast)
+	for len(turn) > 0 {
+		free := slices.DeleteFunc(slices.Clone(turn), func(a *actor) bool { return a.sent })
+		if len(free) == 0 {
+			return p.fail("nobody has got an answer")
+		}
+		a := slices.MaxFunc(free, func(a, b *actor) int { return a.claim() - b.claim() })
+		turn = slices.DeleteFunc(turn, func(x *actor) bool { return x == a })
+		for _, list := range steps(a) {
+			if err := p.step(step{client: slices.Index(p.actors[:], a), messages: list}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// claim orders clients by how sure it is that they hold a server.
+func (a *actor) claim() int {
+	switch {
+	case a.holds:
+		return 2
+	case a.pins:
+		return 1
+	}
+	return 0
+}
+
+func (p *play) say(format string, args ...any) {
+	p.report = append(p.report, fmt.Sprintf(format, args...))
+}
+
+func (p *play) fail(format string, args ...any) error {
+	p.say(format, args...)
+	return errDiffer
+}
