@@ -125,6 +125,7 @@ func start() (*privatepg.Server, error) {
 			"synchronous_commit": "off",
 			"full_page_writes":   "off",
 			"max_connections":    "300",
+			"wal_level":          "logical", // for what replicates
 		},
 	})
 }
