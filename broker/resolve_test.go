@@ -146,3 +146,34 @@ func TestNobodyIsCountedAfterEverybodyHasGone(t *testing.T) {
 		return err == nil && len(tenants) == 0 && len(logins) == 0 && keys == 0 && stats.HalfOpen == 0
 	}, "counters are back at nothing")
 }
+
+func TestPoolModeIsTheConnectionsThenTheLoginsThenTheBrokers(t *testing.T) {
+	told := func(t *testing.T, w *town, mode string, asked ...string) string {
+		address := serve(t, w, func(c *broker.Config) { c.PoolMode, c.TellSettings, c.Version = mode, true, "1.2" })
+		client := fakepg.Dial(t, address)
+		require.Nil(t, client.Login(0, "right", append([]string{"user", "one"}, asked...)...))
+		require.Equal(t, "1.2", client.Params["dermaga.version"])
+		require.Equal(t, "one", client.Params["dermaga.tenant"])
+		return client.Params["dermaga.pool_mode"]
+	}
+	for _, mode := range registry.PoolModes {
+		w := townOfTwo(t)
+		require.Equal(t, "auto", told(t, w, ""), "unless told otherwise")
+		require.Equal(t, mode, told(t, w, mode))
+		require.Equal(t, mode, told(t, w, "session", "options", "-c dermaga.pool_mode="+mode))
+		require.Equal(t, mode, told(t, w, "session", "dermaga.pool_mode", mode))
+		w.alter("one", "one", func(e *registry.Entry) { e.Route.PoolMode = mode })
+		require.Equal(t, mode, told(t, w, "session"))
+		require.Equal(t, "statement", told(t, w, "session", "dermaga.pool_mode", "statement"), "the client has the last word")
+	}
+	failure := fakepg.Dial(t, serve(t, townOfTwo(t))).Login(0, "right", "user", "one", "dermaga.pool_mode", "sometimes")
+	require.Equal(t, []string{"FATAL", "22023", "Available values: auto, transaction, statement, session."}, []string{failure.Severity, failure.Code, failure.Hint})
+}
+
+func TestClientsAreNotToldOurSettingsUnlessAsked(t *testing.T) {
+	client := fakepg.Dial(t, serve(t, townOfTwo(t)))
+	require.Nil(t, client.Login(0, "right", "user", "one"))
+	for name := range client.Params {
+		require.NotContains(t, name, "dermaga.")
+	}
+}
