@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -11,8 +12,7 @@ import (
 // reports whether c is paired now. Where no server can be had, c is ended.
 func (l *loop) attach(c *client) bool {
 	p := c.pool
-	held := p.tenant.gate.closed() || p.tenant.leaving()
-	if !held {
+	if !p.tenant.gate.closed() && !p.tenant.leaving() {
 		if s := p.pick(c); s != nil {
 			l.pair(c, s)
 			return true
@@ -30,14 +30,22 @@ func (l *loop) attach(c *client) bool {
 		l.refuse(c, QueueFull)
 		return false
 	}
-	c.waiting, c.since = true, l.clock
+	c.waiting, c.notified, c.since = true, false, l.clock
 	p.waiting.push(c)
 	l.waiters++
 	l.soon()
-	if !held {
-		l.grow(p)
-	}
 	return false
+}
+
+// seek finds a server for those who wait: one that is lent to a client, or a new
+// one.
+func (l *loop) seek(p *Pool) {
+	if p.tenant.gate.closed() {
+		return
+	}
+	for l.needed(p) && l.reclaim(p, l.clock) {
+	}
+	l.grow(p)
 }
 
 // pick takes the idle server that needs the least telling before c can use it:
@@ -50,7 +58,7 @@ func (p *Pool) pick(c *client) *server {
 	}
 	best := last
 	for i := last; i >= max(0, last-look+1); i-- {
-		if s := p.idle[i]; !s.dirty && s.reported == c.told && s.extra == c.extra {
+		if s := p.idle[i]; s.reported == c.told && s.extra == c.extra {
 			best = i
 			break
 		}
@@ -60,14 +68,9 @@ func (p *Pool) pick(c *client) *server {
 	return s
 }
 
-// pair gives s to c. Where it was left with state it will be told to DISCARD ALL
-// first: then it has no prepared statements either.
+// pair gives s to c.
 func (l *loop) pair(c *client, s *server) {
 	c.server, s.client, s.cancelNext = s, c, false
-	if s.dirty {
-		l.forgetAll(s)
-	}
-	c.began = l.clock
 	c.fresh, c.unnamed, c.wantClean = true, false, false
 	c.pool.tenant.lastUsed.Store(l.clock.UnixNano())
 }
@@ -127,9 +130,11 @@ func (l *loop) why(p *Pool) wire.Fields {
 	return l.cfg.Explain(DialFailed, p.Target(), "")
 }
 
-// late ends the clients of p that have waited too long.
+// late ends the clients of p that have waited too long, and tells those who have
+// waited for some time.
 func (l *loop) late(p *Pool) {
-	limit, why := l.cfg.QueryWait, QueryWait
+	t := p.Target()
+	limit, why, about := cmp.Or(t.Times.QueryWait, l.cfg.QueryWait), QueryWait, ""
 	switch {
 	case p.tenant.gate.paused:
 		return
@@ -137,6 +142,8 @@ func (l *loop) late(p *Pool) {
 		limit, why = l.cfg.HoldWait, HeldTooLong
 	case p.tenant.state == asking:
 		why = NoPlace
+	case p.pinned > 0:
+		about = l.pinnedBy(p)
 	}
 	for c := p.waiting.first; c != nil && l.clock.Sub(c.since) >= limit; c = p.waiting.first {
 		p.count.wait.add(l.clock.Sub(c.since))
@@ -144,7 +151,16 @@ func (l *loop) late(p *Pool) {
 			l.fatal(c, l.why(p))
 			continue
 		}
-		l.refuse(c, why)
+		l.fatal(c, l.explain(c, why, about))
+	}
+	if t.Times.WaitNotify == 0 || why != QueryWait {
+		return
+	}
+	for c := p.waiting.first; c != nil && l.clock.Sub(c.since) >= t.Times.WaitNotify; c = c.next {
+		if !c.notified {
+			c.notified = true
+			l.write(&c.conn, wire.AppendNotice(nil, l.explain(c, Waiting, about)))
+		}
 	}
 }
 

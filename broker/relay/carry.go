@@ -12,15 +12,41 @@ type effect struct {
 	sets  []string // settings that no server reports; "" stands for all that were set
 }
 
-// effectOf reads a text. What cannot be read whole is taken to leave state behind.
+// and is the effect of both.
+func (e effect) and(o effect) effect {
+	e.class |= o.class
+	for _, name := range o.sets {
+		if !slices.Contains(e.sets, name) {
+			e.sets = append(slices.Clip(e.sets), name)
+		}
+	}
+	return e
+}
+
+// effectOf reads a text. What cannot be read, or not be understood yet, is taken
+// to leave anything behind.
 func (l *loop) effectOf(c *client, text []byte, whole bool) effect {
 	if !whole {
-		return effect{class: wire.Sticks | wire.Deallocates | wire.Defines}
+		return effect{class: wire.Unknown | wire.Defines}
 	}
 	std, _ := c.told.get("standard_conforming_strings")
-	e := effect{class: wire.Classify(text, std == "off") | c.pool.routines.does(text)}
+	backslash := std == "off"
+	e := effect{class: wire.Classify(text, backslash)}
 	if e.class&(wire.Sets|wire.Resets) != 0 {
-		wire.SetNames(text, func(name string) { e.sets = append(e.sets, name) })
+		wire.SetNames(text, backslash, func(name string) { e.sets = append(e.sets, name) })
+	}
+	if c.quotes {
+		e.class |= wire.Unknown
+	}
+	p := c.pool
+	if p.stale {
+		e = e.and(p.tenant.made)
+	}
+	if c.made != nil {
+		e = e.and(*c.made)
+	}
+	if p.routines.any() {
+		e = e.and(p.routines.does(text, backslash))
 	}
 	return e
 }
@@ -30,21 +56,31 @@ func (l *loop) effect(c *client, s *server, e effect) {
 	if e.class == 0 {
 		return
 	}
-	if e.class&wire.Sequences != 0 && c.fresh {
-		c.wantClean = true
+	if e.class&wire.Executes != 0 && c.prepared != nil {
+		e = e.and(*c.prepared)
 	}
-	if e.class&wire.Sticks != 0 {
-		c.pins |= pinState
-	}
-	if e.class&wire.Taints != 0 {
-		c.pins |= pinTaint
+	if e.class&(wire.Prepares|wire.Hides) != 0 { // EXECUTE may do it again
+		all := e
+		if c.prepared != nil {
+			all = c.prepared.and(e)
+		}
+		c.prepared = &all
 	}
 	if e.class&wire.Deallocates != 0 {
 		s.unsure = true
 	}
 	if e.class&wire.Defines != 0 { // now for c itself, and for all when it has committed
 		c.pool.tenant.edition++
-		s.defined = true
+		made := e
+		if c.made != nil {
+			made = e.and(*c.made)
+		}
+		made.class &^= wire.Defines | wire.Begins
+		c.made = &made
+	}
+	c.suspect |= e.class
+	if e.class&wire.Quotes != 0 {
+		c.quotes = true
 	}
 	if c.mode == Session {
 		return
@@ -54,7 +90,6 @@ func (l *loop) effect(c *client, s *server, e effect) {
 			l.touch(c, name)
 			continue
 		}
-		c.resetAll = true
 		for _, p := range c.extra.list {
 			l.touch(c, p.Name)
 		}
@@ -68,51 +103,24 @@ func (l *loop) touch(c *client, name string) {
 	}
 }
 
-// ask has s say the values of the settings that its client has touched, now that
-// the transaction has ended: committed values, in the server's own spelling. The
-// client does not notice, and may go on sending.
-func (l *loop) ask(s *server) {
-	c := s.client
-	c.unnamed = false // the question uses the unnamed statement
-	s.answers = s.answers[:0]
-	s.due.push(forAsk)
-	l.write(&s.conn, wire.AppendCurrentSettings(nil, c.touched))
-}
-
-// heard reads the answer to ask.
-func (s *server) heard(row []byte) {
-	if values, ok := columns(row); ok { // NULL: a custom setting that a rollback has undone
-		s.answers = values
-	}
-}
-
-// carry makes what ask has found out the client's own: it will be replayed on
-// every server that the client gets. A question without its answers keeps the
-// server instead.
-func (l *loop) carry(s *server) {
-	c := s.client
-	if len(s.answers) != len(c.touched) {
-		c.pins |= pinState
-		c.touched = nil
+// restart gives c back what its startup packet set of the reported parameters, if
+// a RESET has just taken that away: servers are started without it.
+func (l *loop) restart(c *client) {
+	if c.suspect&wire.Resets == 0 {
 		return
 	}
-	list, asked := slices.Clone(c.extra.list), slices.Clone(c.extra.list)
-	for i, name := range c.touched {
-		same := func(p Param) bool { return p.Name == name }
-		list, asked = slices.DeleteFunc(list, same), slices.DeleteFunc(asked, same)
-		v := s.answers[i]
-		if v == nil {
+	s := c.server
+	var out []byte
+	for _, first := range c.begin.own.list {
+		now, _ := s.reported.get(first.Name)
+		if base, _ := s.base.get(first.Name); now != base || now == first.Value {
 			continue
 		}
-		asked = append(asked, Param{name, *v})
-		// RESET goes back to the startup packet's value, which this server was not
-		// started with.
-		before, _ := c.extra.get(name)
-		if first, ok := c.begin.extra.get(name); ok && c.resetAll && *v != before {
-			v = &first
-		}
-		list = append(list, Param{name, *v})
+		c.own = l.sets.with(c.own, first.Name, first.Value)
+		c.told = l.sets.with(c.told, first.Name, first.Value)
+		out = wire.AppendParameterStatus(out, first.Name, first.Value)
 	}
-	c.touched, c.resetAll = nil, false
-	c.extra, s.extra = l.sets.of(list), l.sets.of(asked)
+	if len(out) > 0 {
+		l.write(&c.conn, out)
+	}
 }

@@ -21,8 +21,10 @@ type client struct {
 	wantClean bool // the first messages need a server with no traces of others
 
 	began time.Time // of the transaction, at its first message
+	at    time.Time // since when it has been quiet, or its query runs
 
 	waiting    bool
+	notified   bool      // … and was told so
 	since      time.Time // when it began to wait
 	pending    []byte    // what it sent before it waited, at most one read
 	next, prev *client   // in pool.waiting
@@ -30,8 +32,11 @@ type client struct {
 	names       map[string]*statement // its prepared statements; nil: none yet
 	lastUnnamed []byte                // body of its last Parse without a name
 	lastEffect  effect                // … and what that does
-	touched     []string              // unreported settings that may have changed since the last ask
-	resetAll    bool                  // … by a RESET ALL
+	touched     []string              // unreported settings that may have changed since the last audit
+	suspect     wire.Class            // … and what else may have
+	prepared    *effect               // of what it gave to PREPARE; nil: nothing
+	made        *effect               // of the code that its transaction has made; nil: it makes nothing
+	quotes      bool                  // how its texts are to be read is not known now
 
 	told  *params                      // what it knows of the reported parameters
 	own   *params                      // … those that it chose; the others are the server's
@@ -39,6 +44,10 @@ type client struct {
 	begin struct{ own, extra *params } // as they were at first: what DISCARD ALL goes back to
 	batch batch
 	pins  pins
+	// crowds: it keeps a server, and more clients of its pool do than may.
+	crowds bool
+	// overdue: its query was cancelled since it took too long.
+	overdue bool
 	// leaving: it said Terminate or sent its last byte; answers are still due.
 	leaving bool
 	dropped int          // bytes of a message that nobody waits for: late copy data, a cancelled batch
@@ -60,7 +69,7 @@ type client struct {
 func (l *loop) add(t *Tenant, in Client, s socket) poll.Token {
 	c := &client{
 		pool: l.pool(t, in.Target), mode: in.Mode, ended: in.Ended, login: in.Login, once: in.Once,
-		id: in.ID, name: in.Name, arrived: in.Since, began: in.Since,
+		id: in.ID, name: in.Name, arrived: in.Since, began: in.Since, at: l.clock,
 	}
 	c.asClient = c
 	c.told, c.own, c.extra = l.sets.of(in.Told), l.sets.of(in.Own), l.sets.of(in.Set)
@@ -83,6 +92,7 @@ func (l *loop) add(t *Tenant, in Client, s socket) poll.Token {
 		l.fatal(c, e.why)
 		return at
 	}
+	l.soon() // its time-outs begin
 	l.serveClient(c)
 	return at
 }
@@ -119,6 +129,7 @@ func (l *loop) take(c *client, b []byte) {
 		if b = l.alone(c, b); len(b) == 0 || !l.attach(c) {
 			if !c.gone && len(b) > 0 {
 				c.pending = append(c.pending[:0], b...)
+				l.seek(c.pool)
 			}
 			return
 		}
@@ -171,7 +182,12 @@ func (l *loop) bye(c *client) {
 }
 
 // refuse ends c with an error of the relay's own.
-func (l *loop) refuse(c *client, why Refusal) { l.fatal(c, l.cfg.Explain(why, c.pool.Target(), "")) }
+func (l *loop) refuse(c *client, why Refusal) { l.fatal(c, l.explain(c, why, "")) }
+
+// explain words a refusal.
+func (l *loop) explain(c *client, why Refusal, about string) wire.Fields {
+	return l.cfg.Explain(why, c.pool.Target(), about)
+}
 
 // fatal ends c with an error.
 func (l *loop) fatal(c *client, f wire.Fields) {
@@ -198,6 +214,7 @@ func (l *loop) end(c *client) {
 			l.send(&c.conn, c.tls.TakeOut())
 		}
 	}
+	l.pin(c, 0)
 	l.leave(&c.conn)
 	l.clients--
 	c.pool.clients--

@@ -1,6 +1,11 @@
 package relay
 
-import "slices"
+import (
+	"slices"
+	"strings"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
 
 // due says what a server still owes, by kind of answer.
 type due uint8
@@ -10,26 +15,43 @@ const (
 	forQuery   due = iota // to a Query or FunctionCall of the client
 	forSync               // to a Sync of the client
 	forPrelude            // to a message of our own: nobody sees it
-	forAsk                // likewise, and its row is for us
+	forAsk                // likewise, and its rows are for us
+	forScan               // likewise, also while no client has the server
+	forWipe               // to a message of our own while no client has the server
+	forCheck              // likewise
 
 	// These are a ParseComplete or CloseComplete each.
 	forParse  // to a Parse of the client
 	forParsed // the client's Parse was not sent, since the server has the statement; a Close of nothing was
 	forClose  // to a Close of the client
 	forOurs   // to a Parse or Close of ours, for the client's sake: nobody sees it
-	forTwice  // not that, but an error: the client has a statement of that name
+	forError  // not that, but an error: the client sent a Parse or Bind that it may not
 
 	copyEnd // only a mark: the client has ended a COPY that the server has not announced yet
 )
 
 // ends reports whether the answer ends with a ReadyForQuery.
-func (d due) ends() bool { return d <= forAsk }
+func (d due) ends() bool { return d <= forCheck }
 
 // owed is one entry of dues; st and name are those of a prepared statement.
 type owed struct {
 	due
-	st   *statement
-	name string
+	st      *statement
+	name    string
+	instead *refusal // what the client gets in the place of the error that is certain
+}
+
+// refusal is an error of the broker's that takes the place of one of PostgreSQL's:
+// that which comes at its place in the pipeline, with its code and about a name
+// that the broker has made up. Any other error goes to the client as it is.
+type refusal struct {
+	wire.Fields
+	code, about string
+}
+
+// is reports whether f is the error that r expects.
+func (r *refusal) is(f wire.Fields) bool {
+	return r != nil && f.Code == r.code && strings.Contains(f.Message, r.about)
 }
 
 // dues is the list of what a server owes, oldest first. Its memory is used again
@@ -42,8 +64,10 @@ type dues struct {
 func (d *dues) push(x due) { d.list = append(d.list, owed{due: x}) }
 
 func (d *dues) pushStatement(x due, st *statement, name string) {
-	d.list = append(d.list, owed{x, st, name})
+	d.list = append(d.list, owed{due: x, st: st, name: name})
 }
+
+func (d *dues) pushRefused(x due, r *refusal) { d.list = append(d.list, owed{due: x, instead: r}) }
 
 // precede puts a message of our own before all that the client sent.
 func (d *dues) precede() { d.list = slices.Insert(d.list, d.head, owed{due: forPrelude}) }
@@ -53,11 +77,13 @@ func (d *dues) none() bool { return d.head == len(d.list) }
 
 // ours reports whether the next answer is to a message of our own.
 func (d *dues) ours() bool {
-	return d.head < len(d.list) && (d.list[d.head].due == forPrelude || d.list[d.head].due == forAsk)
+	return d.head < len(d.list) && d.list[d.head].due >= forPrelude && d.list[d.head].due <= forCheck
 }
 
-// asked reports whether the next answer is to ask.
-func (d *dues) asked() bool { return d.head < len(d.list) && d.list[d.head].due == forAsk }
+// asked reports whether the rows of the next answer are for us.
+func (d *dues) asked() bool {
+	return d.head < len(d.list) && (d.list[d.head].due == forAsk || d.list[d.head].due == forScan)
+}
 
 // next is the oldest entry, marks aside.
 func (d *dues) next() (x owed, ok bool) {

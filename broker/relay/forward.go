@@ -2,18 +2,17 @@ package relay
 
 import (
 	"bytes"
-	"fmt"
+	"encoding/binary"
 
 	"github.com/nusajournal/dermaga/broker/wire"
 )
 
 // batch is what the broker knows of the messages since the last Sync or Query.
 type batch struct {
-	open     bool // extended messages that no Sync has ended yet
-	unseen   bool // a Parse of the unnamed statement was too long to be remembered
-	bound    bool // the unnamed statement was bound
-	frees    bool // it is DEALLOCATE ALL or DISCARD ALL, and no error came so far
-	discards bool // it is DISCARD ALL, likewise
+	open    bool         // extended messages that no Sync has ended yet
+	unseen  bool         // a Parse of the unnamed statement was too long to be remembered
+	bound   bool         // the unnamed statement was bound
+	command wire.Command // it is that and nothing else, and no error came so far
 }
 
 // forward sends b, which starts at a message or inside one that streams, to c's
@@ -22,6 +21,12 @@ type batch struct {
 // of b is kept if it must be seen whole.
 func (l *loop) forward(c *client, b []byte) {
 	s := c.server
+	if s.due.none() {
+		if c.between() {
+			c.began = l.clock
+		}
+		c.at = l.clock
+	}
 	i := min(c.remain, len(b))
 	c.remain -= i
 	out, from := l.scratch[:0], 0 // from: what has not been copied to out
@@ -112,8 +117,7 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 	case wire.Query:
 		l.noteQuery(c, s, body, whole)
 	case wire.FunctionCall:
-		s.due.push(forQuery)
-		c.pins |= pinState // the function is named by its oid only
+		l.noteCall(c, s, body)
 	case wire.Sync:
 		s.skipping = false
 		if !s.copyIn {
@@ -152,20 +156,41 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 
 // noteQuery looks at a simple query's text.
 func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
-	e := l.effectOf(c, body, whole)
-	l.effect(c, s, e)
+	c.pool.count.queries++
 	c.batch = batch{}
-	if e.class&wire.Deallocates != 0 {
+	// It destroys the unnamed statement, whoever made it.
+	c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
+	e := l.effectOf(c, body, whole)
+	if f := l.denied(c, s, e); f != nil {
+		s.due.pushRefused(forQuery, f)
+		l.instead(wire.AppendQuery(l.insert, nothing))
+		return
+	}
+	l.effect(c, s, e)
+	if e.class&(wire.Deallocates|wire.Resets) != 0 {
 		var name string
-		name, c.batch.frees, c.batch.discards = wire.Deallocated(body)
+		c.batch.command, name = wire.Whole(body)
 		if name != "" && c.mode != Session {
 			l.deallocate(c, s, name)
 		}
 	}
 	s.due.push(forQuery)
-	// It destroys the unnamed statement, whoever made it.
-	c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
-	c.pool.count.queries++
+}
+
+// noteCall looks at the function that a FunctionCall names by its oid. Those of the
+// database itself are not told apart.
+func (l *loop) noteCall(c *client, s *server, body []byte) {
+	s.due.push(forQuery)
+	const firstOwn = 16384
+	oid := uint32(firstOwn)
+	if len(body) >= 4 {
+		oid = binary.BigEndian.Uint32(body)
+	}
+	if oid >= firstOwn {
+		l.effect(c, s, c.pool.routines.all())
+		return
+	}
+	l.effect(c, s, effect{class: wire.FunctionClass(oid)})
 }
 
 // noteParse looks at a statement's name and text.
@@ -173,6 +198,10 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 	name, rest, ok := wire.Cut(body)
 	whole = whole && ok
 	e := l.effectOf(c, text(rest), whole)
+	if f := l.denied(c, s, e); f != nil {
+		l.refuseParse(c, s, name, f)
+		return
+	}
 	switch {
 	case c.mode == Session:
 		l.effect(c, s, e)
@@ -194,7 +223,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		if _, taken := c.names[string(name)]; !taken {
 			c.names[string(name)] = unseen
 		}
-		c.pins |= pinLong
+		l.pin(c, c.pins|pinLong)
 		s.due.pushStatement(forParse, nil, "")
 	}
 }
@@ -203,7 +232,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 // bind, c keeps the text; if that is too long, the server.
 func (l *loop) noteSync(c *client) {
 	if c.batch.unseen && !c.batch.bound {
-		c.pins |= pinLong
+		l.pin(c, c.pins|pinLong)
 	}
 	if c.batch.bound && len(c.lastUnnamed) > maxUnnamed {
 		c.lastUnnamed = nil
@@ -218,6 +247,9 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 	case !ok || c.mode == Session:
 	case len(name) == 0:
 		if msg[0] == wire.Bind {
+			if l.refuseBind(c, s, msg, at, name, c.lastEffect, total) {
+				return
+			}
 			c.batch.bound = true
 			l.effect(c, s, c.lastEffect)
 		}
@@ -247,9 +279,4 @@ func (l *loop) noteClose(c *client, s *server, body []byte) {
 func text(body []byte) []byte {
 	sql, _, _ := wire.Cut(body)
 	return sql
-}
-
-// twice is PostgreSQL's answer to a Parse of a name that is taken.
-func twice(name string) wire.Fields {
-	return wire.Fields{Severity: "ERROR", Code: "42P05", Message: fmt.Sprintf("prepared statement %q already exists", name)}
 }

@@ -143,7 +143,7 @@ func (l *loop) endAll(t *Tenant, why wire.Fields, grace time.Duration, once bool
 }
 
 func (l *loop) resume(t *Tenant) {
-	t.edition++ // whatever happened meanwhile
+	l.defined(t, effect{class: wire.Hides}) // whatever happened meanwhile
 	wasHeld := t.gate.held
 	paused := t.gate.paused
 	for _, f := range t.gate.quiet {

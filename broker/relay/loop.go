@@ -51,6 +51,8 @@ type loop struct {
 	statements    map[statementKey]*statement
 	lastStatement uint64 // id of the newest
 	sweepAt       time.Time
+	timesAt       time.Time     // when Times are looked at next
+	timed         bool          // … and there is something to look for
 	later         []func(*loop) // to be looked at with the next sweep
 	draining      bool
 	stopped       bool

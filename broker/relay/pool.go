@@ -21,6 +21,8 @@ type Tenant struct {
 	// edition counts the changes of its databases' objects that were seen. A Parse
 	// after one is not answered from what was prepared before it.
 	edition uint64
+	defined uint64 // of them, those that have committed
+	made    effect // … of the code that they made, until it has been looked at
 	pools   map[string]*Pool
 }
 
@@ -44,6 +46,7 @@ func (t *Tenant) Granted() { t.loop.box.post(func(l *loop) { l.granted(t) }) }
 func (t *Tenant) Evict(answered func(gone bool)) {
 	if !t.loop.box.post(func(l *loop) {
 		if t.busy() || t.state != opened {
+			t.each(func(p *Pool) { l.reclaimAll(p) })
 			answered(false)
 			return
 		}
@@ -103,6 +106,7 @@ func (l *loop) leaveSoon(t *Tenant) {
 		for len(p.idle) > 0 {
 			l.closeServer(p.idle[len(p.idle)-1])
 		}
+		l.reclaimAll(p)
 	})
 	l.leftYet(t)
 }
@@ -153,7 +157,14 @@ type Pool struct {
 	clients int
 	greet   []chan<- greeted // who waits to know what a server greets with
 
-	routines *routines // of its database, as the newest server showed them
+	lent     []*server // that clients keep until somebody needs them, in that order
+	auditing int       // servers that are being asked what is left in them
+	pinned   int       // clients that keep a server
+
+	routines  *routines // of its database, as they were last seen
+	stale     bool      // … and they may have changed since
+	scanning  bool      // … and are being asked for
+	sequences bool      // its clients read lastval or currval
 
 	failed  error     // of the last dial; nil after one that worked
 	passes  bool      // … and may not come again
@@ -202,7 +213,7 @@ func (r *Relay) Retarget(t *Target) {
 // grow opens as many servers as are wanted and allowed. The first one waits for
 // the tenant's place.
 func (l *loop) grow(p *Pool) {
-	want := p.waiting.n
+	want := p.waiting.n - p.auditing
 	if len(p.greet) > 0 {
 		want = max(want, 1)
 	}
@@ -257,8 +268,11 @@ func (l *loop) mayDial(p *Pool) {
 func (p *Pool) Shed(idle time.Duration, answered func(closed bool)) {
 	if !p.tenant.loop.box.post(func(l *loop) {
 		can := len(p.idle) > 0 && p.servers > p.Target().MinPoolSize && l.clock.Sub(p.idle[0].idleSince) >= idle
-		if can {
+		switch {
+		case can:
 			l.closeServer(p.idle[0])
+		case len(p.idle) == 0:
+			l.reclaim(p, l.clock.Add(-idle))
 		}
 		answered(can)
 	}) {

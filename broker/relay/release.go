@@ -1,5 +1,11 @@
 package relay
 
+import (
+	"strings"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
 // release gives s back to its pool if its client's transaction has ended and
 // nothing of the client's is left in it or on its way to it. Otherwise the pair
 // stays.
@@ -19,21 +25,43 @@ func (l *loop) release(s *server) {
 		l.fatal(c, *c.why)
 		return
 	}
-	if c.mode == Session || c.pins != 0 {
+	if c.mode == Session {
 		return
 	}
-	if len(c.touched) > 0 {
-		l.ask(s)
-		return
+	p := s.pool
+	switch {
+	case c.mode == Statement && s.status != wire.Idle: // a way to begin that was not foreseen
+		f := l.explain(c, BlockRefused, "")
+		f.Severity = "FATAL"
+		l.fatal(c, f)
+	case p.stale && !p.scanning:
+		l.rescan(s)
+	case c.crowds:
+		l.fatal(c, l.explain(c, TooManyPinned, strings.Join(c.pins.names(), ", ")))
+	case c.mode != Auto && c.suspicious():
+		if len(c.touched) > 0 {
+			l.audit(s)
+			return
+		}
+		s.dirty = true
+		l.part(s)
+		l.again(&c.conn)
+	case c.suspicious(), p.sequences && c.mode == Auto && c.pins == 0:
+		if l.needed(p) {
+			l.audit(s)
+		} else {
+			l.lend(s)
+		}
+	case c.pins == 0:
+		l.part(s)
+		l.again(&c.conn)
 	}
-	l.part(s)
-	l.again(&c.conn)
 }
 
 // parts reports whether c's transaction has ended and c can go on without its
 // server: if that dies now, it is not c's concern.
 func (c *client) parts() bool {
-	return c.between() && c.server.cancelling == 0 && c.mode != Session && c.pins == 0 && len(c.touched) == 0
+	return c.between() && c.server.cancelling == 0 && c.mode != Session && c.pins == 0 && !c.suspicious()
 }
 
 // bereave decides what becomes of s when its client ends: back to the pool if it
@@ -43,12 +71,12 @@ func (l *loop) bereave(s *server) {
 	if !s.due.none() {
 		l.sendCancel(s, func(*loop) {})
 	}
-	if !c.between() || s.cancelling > 0 || s.broken || c.pins&pinTaint != 0 || c.once {
+	if !c.between() || s.cancelling > 0 || s.broken || c.pins&pinTaints != 0 || c.suspect&wire.Taints != 0 || c.once {
 		c.server = nil
 		l.drop(s)
 		return
 	}
-	s.dirty = s.dirty || c.mode == Session || c.pins != 0 || len(c.touched) > 0
+	s.dirty = s.dirty || c.mode == Session || c.pins != 0 || c.suspicious()
 	l.part(s)
 }
 
@@ -57,6 +85,13 @@ func (l *loop) bereave(s *server) {
 func (l *loop) part(s *server) {
 	c, p := s.client, s.pool
 	c.server, s.client = nil, nil
+	l.unlend(s)
+	if s.dirty && c.suspect&wire.Taints != 0 {
+		l.closeServer(s)
+		c.suspect = 0
+		return
+	}
+	c.suspect, c.touched, c.at = 0, nil, l.clock
 	p.tenant.lastUsed.Store(l.clock.UnixNano())
 	if s.dying || !l.clock.Before(s.expires) || l.draining || p.servers > p.Target().PoolSize || p.tenant.leaving() || s.born.Before(p.tenant.renewed) {
 		l.closeServer(s)
@@ -73,7 +108,14 @@ func (l *loop) part(s *server) {
 			return
 		}
 	}
-	l.offer(s)
+	switch {
+	case s.dirty:
+		l.wipe(s)
+	case p.stale && !p.scanning:
+		l.rescan(s)
+	default:
+		l.offer(s)
+	}
 }
 
 // drain lets running transactions finish and ends their clients then, tells

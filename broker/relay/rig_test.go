@@ -57,7 +57,7 @@ func (*everyone) Retry()                                         {}
 
 func newRig(t testing.TB, size int, change ...func(*relay.Config)) *rig {
 	cfg := relay.Config{
-		Loops: 1, QueryWait: 30 * time.Second, HoldWait: 30 * time.Second, LoginRetry: 100 * time.Millisecond, MaxStatements: 50, ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour,
+		Loops: 1, QueryWait: 30 * time.Second, CancelWait: 10 * time.Second, HoldWait: 30 * time.Second, LoginRetry: 100 * time.Millisecond, MaxStatements: 50, ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour,
 		Limits: &everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Explain: func(r relay.Refusal, _ *relay.Target, _ string) wire.Fields {
 			return wire.Fields{Severity: "FATAL", Code: "XX000", Message: fmt.Sprint("refusal ", uint8(r))}

@@ -16,10 +16,10 @@ import (
 // routines are those of a database that leave state behind when they run: their
 // names, since that is how a text calls them. It never changes.
 type routines struct {
-	names map[string]wire.Class
-	// implicit is the class of those that run without being named: by a trigger, a
+	names map[string]effect
+	// implicit is the effect of what runs without being named: by a trigger, a
 	// rule, a view, a policy, a default, a constraint, an operator or a cast.
-	implicit wire.Class
+	implicit effect
 }
 
 // harmless are extensions whose routines, though written in C, leave nothing in a
@@ -29,7 +29,10 @@ const harmless = `'btree_gin', 'btree_gist', 'citext', 'cube', 'earthdistance', 
 
 // routinesSQL lists the database's own routines, with their text where that can
 // be read, and whether something calls them that a query's text does not show.
-// Every name is qualified: the session is new, but the habit is cheap.
+// Behind them, under the empty name, come the texts of views, rules, policies,
+// defaults, constraints, indexes and triggers that call one of PostgreSQL's own
+// functions that leave state: pg_depend does not tell of those. Every name is
+// qualified, since a client's search_path may apply.
 const routinesSQL = `
 SELECT p.proname,
  CASE WHEN l.lanname OPERATOR(pg_catalog.=) ANY (ARRAY['sql', 'plpgsql']) THEN
@@ -42,7 +45,18 @@ FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_cat
 WHERE p.oid OPERATOR(pg_catalog.>=) 16384 AND NOT EXISTS (
  SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
  WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) p.oid
-  AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) ANY (ARRAY[` + harmless + `]))`
+  AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) ANY (ARRAY[` + harmless + `]))
+UNION ALL SELECT '', x.text, 'true' FROM (
+ SELECT pg_catalog.pg_get_ruledef(oid), ev_action::pg_catalog.text FROM pg_catalog.pg_rewrite WHERE oid OPERATOR(pg_catalog.>=) 16384
+ UNION ALL SELECT pg_catalog.pg_get_expr(adbin, adrelid), adbin::pg_catalog.text FROM pg_catalog.pg_attrdef WHERE oid OPERATOR(pg_catalog.>=) 16384
+ UNION ALL SELECT pg_catalog.concat(pg_catalog.pg_get_expr(polqual, polrelid), ' ', pg_catalog.pg_get_expr(polwithcheck, polrelid)), pg_catalog.concat(polqual, polwithcheck) FROM pg_catalog.pg_policy
+ UNION ALL SELECT pg_catalog.pg_get_constraintdef(oid), conbin::pg_catalog.text FROM pg_catalog.pg_constraint WHERE oid OPERATOR(pg_catalog.>=) 16384 AND conbin IS NOT NULL
+ UNION ALL SELECT pg_catalog.pg_get_indexdef(indexrelid), pg_catalog.concat(indexprs, indpred) FROM pg_catalog.pg_index WHERE indexrelid OPERATOR(pg_catalog.>=) 16384 AND (indexprs IS NOT NULL OR indpred IS NOT NULL)
+ UNION ALL SELECT pg_catalog.pg_get_triggerdef(oid), tgqual::pg_catalog.text FROM pg_catalog.pg_trigger WHERE oid OPERATOR(pg_catalog.>=) 16384 AND tgqual IS NOT NULL
+) x (text, tree)
+WHERE x.tree OPERATOR(pg_catalog.~) (SELECT pg_catalog.concat(':funcid (', pg_catalog.string_agg(oid::pg_catalog.text, '|'), ')\M') FROM pg_catalog.pg_proc
+ WHERE pronamespace OPERATOR(pg_catalog.=) 11 AND proname OPERATOR(pg_catalog.=) ANY (ARRAY['set_config', 'setseed', 'lastval', 'currval', 'pg_advisory_lock', 'pg_advisory_lock_shared',
+  'pg_try_advisory_lock', 'pg_try_advisory_lock_shared', 'pg_create_logical_replication_slot', 'pg_create_physical_replication_slot', 'pg_replication_origin_session_setup']))`
 
 // scanTimeout bounds the look at a database's routines: 0.7 ms for the journal's.
 const scanTimeout = 10 * time.Second
@@ -60,7 +74,7 @@ func scan(ctx context.Context, conn net.Conn) (*routines, error) {
 	if _, err := conn.Write(wire.AppendQuery(nil, routinesSQL)); err != nil {
 		return nil, fmt.Errorf("look at routines: %w", err)
 	}
-	var found []routine
+	var rows [][]*string
 	for {
 		kind, body, err := receive(conn)
 		if err != nil {
@@ -68,14 +82,14 @@ func scan(ctx context.Context, conn net.Conn) (*routines, error) {
 		}
 		switch kind {
 		case wire.DataRow:
-			if r, ok := routineOf(body); ok {
-				found = append(found, r)
+			if row, ok := columns(body); ok {
+				rows = append(rows, row)
 			}
 		case wire.Error:
 			f := wire.ParseError(body)
 			return nil, fmt.Errorf("look at routines: %s (SQLSTATE %s)", f.Message, f.Code)
 		case wire.ReadyForQuery:
-			return judge(found), conn.SetDeadline(time.Time{})
+			return judge(routinesOf(rows)), conn.SetDeadline(time.Time{})
 		}
 	}
 }
@@ -102,12 +116,13 @@ type routine struct {
 	implicit bool
 }
 
-func routineOf(row []byte) (r routine, ok bool) {
-	values, ok := columns(row)
-	if !ok || len(values) != 3 || values[0] == nil || values[2] == nil {
-		return routine{}, false
+func routinesOf(rows [][]*string) (found []routine) {
+	for _, row := range rows {
+		if len(row) == 3 && row[0] != nil && row[2] != nil {
+			found = append(found, routine{*row[0], row[1], *row[2] == "true"})
+		}
 	}
-	return routine{*values[0], values[1], *values[2] == "true"}, true
+	return found
 }
 
 // columns are the values of a DataRow; nil is NULL.
@@ -139,51 +154,68 @@ func columns(row []byte) (values []*string, ok bool) {
 // judge finds out which routines leave state behind: by what they do, or by
 // calling others that do.
 func judge(found []routine) *routines {
-	rs := &routines{names: map[string]wire.Class{}}
+	rs := &routines{names: map[string]effect{}}
 	for grown := true; grown; {
 		grown = false
 		for _, r := range found {
-			class := rs.names[r.name] | rs.of(r)
-			if class != rs.names[r.name] {
-				rs.names[r.name], grown = class, true
+			before := rs.names[r.name]
+			after := before.and(rs.of(r))
+			if after.class != before.class || len(after.sets) != len(before.sets) {
+				rs.names[r.name], grown = after, true
 			}
 		}
 	}
 	for _, r := range found {
 		if r.implicit {
-			rs.implicit |= rs.names[r.name]
+			rs.implicit = rs.implicit.and(rs.names[r.name])
 		}
 	}
 	return rs
 }
 
 // of is what r does, by what is known of the others so far.
-func (rs *routines) of(r routine) wire.Class {
+func (rs *routines) of(r routine) effect {
 	if r.body == nil {
-		return wire.Sticks | wire.Deallocates
+		return effect{class: wire.Unknown}
 	}
-	return wire.ClassifyRoutine([]byte(*r.body)) | rs.called([]byte(*r.body))
+	body := []byte(*r.body)
+	e := effect{class: wire.ClassifyRoutine(body)}
+	if e.class&(wire.Sets|wire.Resets) != 0 {
+		wire.RoutineSetNames(body, func(name string) { e = e.and(effect{sets: []string{name}}) })
+	}
+	return e.and(rs.called(body, false))
 }
 
 // called is what the routines do that a text names.
-func (rs *routines) called(text []byte) (class wire.Class) {
+func (rs *routines) called(text []byte, backslash bool) (e effect) {
 	if len(rs.names) == 0 {
-		return 0
+		return effect{}
 	}
-	wire.Words(text, func(w []byte) {
-		if c, ok := rs.names[string(w)]; ok {
-			class |= c
-		} else if c, ok := rs.names[strings.ToLower(string(w))]; ok {
-			class |= c
+	wire.Words(text, backslash, func(w []byte) {
+		if of, ok := rs.names[string(w)]; ok {
+			e = e.and(of)
+		} else if of, ok := rs.names[strings.ToLower(string(w))]; ok {
+			e = e.and(of)
 		}
 	})
-	return class
+	return e
 }
 
+// any reports whether there is one.
+func (rs *routines) any() bool { return rs != nil && len(rs.names) > 0 }
+
 // does is what a text does through routines.
-func (rs *routines) does(text []byte) wire.Class {
-	if rs == nil || len(rs.names) == 0 {
-		return 0
+func (rs *routines) does(text []byte, backslash bool) effect {
+	return rs.implicit.and(rs.called(text, backslash))
+}
+
+// all is what any of them may do.
+func (rs *routines) all() (e effect) {
+	if rs == nil {
+		return effect{class: wire.Unknown}
 	}
-	return rs.implicit | rs.called(text)
+	for _, of := range rs.names {
+		e = e.and(of)
+	}
+	return e
 }

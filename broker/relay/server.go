@@ -24,8 +24,12 @@ type server struct {
 	reported   *params               // what it says of itself
 	base       *params               // … after DISCARD ALL
 	extra      *params               // settings replayed on it that it does not report
-	dirty      bool                  // needs DISCARD ALL before another client
+	dirty      bool                  // is to be wiped before another client has it
+	lent       bool                  // in pool.lent
+	auditing   bool                  // counted in pool.auditing
+	scanning   bool                  // pool.scanning is about it
 	last       uint64                // serial of the client that used it last
+	foreign    bool                  // its sequences' values may be another client's
 	refused    *wire.Fields          // what it said to our prelude
 	instead    []byte                // what its client gets in the place of its last error
 	dying      bool                  // its last error was its last word
@@ -33,9 +37,12 @@ type server struct {
 	has        map[*statement]uint64 // prepared statements, and when each was used last
 	uses       uint64                // counts those uses
 	epoch      uint64                // of the names in has
-	defined    bool                  // its client changes objects
 	unsure     bool                  // what its client does may have freed statements of others
-	answers    []*string             // of the last ask
+	question   question              // of the audit under way
+	asked      time.Time             // … and when
+	rows       [][]*string           // that answer a question of ours
+	scanOf     uint64                // state of the definitions that the scan sees at least
+	choreBy    time.Time             // … its last chore is done, or it is dropped
 	over       bool                  // PostgreSQL has closed it
 	cancelNext bool                  // as soon as our own message is answered
 	cancelling int                   // cancel requests on their way: not to be released before
@@ -106,7 +113,9 @@ func (l *loop) answer(s *server, b []byte) {
 			break
 		}
 		if kind == wire.DataRow && drop && s.due.asked() {
-			s.heard(b[i+wire.HeaderLen : i+have])
+			if row, ok := columns(b[i+wire.HeaderLen : i+have]); ok {
+				s.rows = append(s.rows, row)
+			}
 		}
 		if (kind == wire.ParseComplete || kind == wire.CloseComplete) && !drop {
 			if x, ok := s.due.complete(); ok {
@@ -195,9 +204,12 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 func (l *loop) failed(s *server, f wire.Fields) {
 	c := s.client
 	c.pool.count.failed(f.Code)
-	c.batch.frees, c.batch.discards = false, false
-	if x, ok := s.due.next(); ok && x.due == forTwice {
-		s.instead = wire.AppendError(nil, twice(x.name))
+	c.batch.command = wire.NoCommand
+	if x, ok := s.due.next(); ok && x.instead.is(f) {
+		s.instead = wire.AppendError(nil, x.instead.Fields)
+	}
+	if c.overdue && f.Code == cancelled.Code {
+		s.instead = wire.AppendError(nil, l.explain(c, QueryTimeout, ""))
 	}
 	if !s.due.failed(func(x owed) { l.void(s, x) }) && c.batch.open {
 		s.skipping = true
@@ -212,12 +224,16 @@ func (l *loop) failed(s *server, f wire.Fields) {
 // readied is a ReadyForQuery: one more answer is complete.
 func (l *loop) readied(s *server, body []byte) bool {
 	owed, ok := s.due.ready()
-	if !ok || len(body) != 1 || s.client == nil {
+	c := s.client
+	if !ok || len(body) != 1 || c == nil && owed < forScan {
 		l.lost(s)
 		return false
 	}
 	s.status = body[0]
-	c := s.client
+	if c == nil {
+		l.choreDone(s, owed)
+		return false
+	}
 	if s.cancelNext && !s.due.ours() {
 		s.cancelNext = false
 		l.cancel(c)
@@ -226,17 +242,24 @@ func (l *loop) readied(s *server, body []byte) bool {
 	case forPrelude:
 		return l.prepared(c, s)
 	case forAsk:
-		s.refused = nil
-		l.carry(s)
+		l.audited(s)
+		return true
+	case forScan:
+		l.scanned(s)
 		return true
 	}
+	c.at, c.overdue = l.clock, false
+	l.freed(c, s)
 	if s.status == wire.Idle {
 		c.pool.count.transaction.add(l.clock.Sub(c.began))
 		c.began = l.clock
-		l.freed(c, s)
-		if s.defined {
-			s.defined = false
-			s.pool.tenant.edition++
+		if s.due.none() {
+			l.restart(c)
+			c.quotes = false
+		}
+		if c.made != nil {
+			l.defined(s.pool.tenant, *c.made)
+			c.made = nil
 		}
 	}
 	if s.unsure {
@@ -262,18 +285,29 @@ func (l *loop) prepared(c *client, s *server) bool {
 	return true
 }
 
-// freed does what a DISCARD ALL or DEALLOCATE ALL that has succeeded means for c.
+// freed does what a DISCARD ALL, DEALLOCATE ALL or RESET ALL that has succeeded
+// means for c.
 func (l *loop) freed(c *client, s *server) {
-	if !s.due.none() {
+	command := c.batch.command
+	if command == wire.NoCommand || !s.due.none() {
 		return
 	}
-	if c.batch.frees {
+	c.batch.command = wire.NoCommand
+	if command == wire.DeallocateAll || command == wire.DiscardAll {
 		l.unnameAll(c)
-		c.pins &^= pinLong
+		l.pin(c, c.pins&^pinLong)
 	}
-	if c.batch.discards {
-		c.pins, s.extra, s.dirty = 0, l.sets.none, false
-		c.own, c.extra, c.touched = c.begin.own, c.begin.extra, nil
+	if command == wire.ResetAll && s.status == wire.Idle {
+		l.pin(c, c.pins&^pinSetting)
+		c.suspect &^= wire.Blind
+	}
+	if command == wire.DiscardAll {
+		l.pin(c, c.pins&pinTaints)
+		c.suspect, c.touched, c.prepared = c.suspect&(wire.Taints|wire.Resets), nil, nil
+		s.extra, c.extra = l.sets.none, c.begin.extra
+		if s.extra != c.extra {
+			c.fresh, c.unnamed = true, false // it is told again before its next message
+		}
 	}
 }
 
@@ -318,6 +352,13 @@ func (l *loop) drop(s *server) {
 		}
 	}
 	s.client = nil
+	l.unlend(s)
+	if s.auditing {
+		p.auditing--
+	}
+	if s.scanning {
+		p.scanning = false
+	}
 	l.forgetAll(s)
 	p.servers--
 	p.count.closed++
@@ -358,14 +399,11 @@ func (l *loop) cancel(c *client) {
 	})
 }
 
-// cancelTimeout bounds a cancel request upstream.
-const cancelTimeout = 10 * time.Second
-
 // sendCancel asks PostgreSQL to cancel what s runs, and posts then.
 func (l *loop) sendCancel(s *server, then func(*loop)) {
 	key, t := s.key, s.target
 	go func() {
-		ctx, stop := context.WithTimeout(l.relay.ctx, cancelTimeout)
+		ctx, stop := context.WithTimeout(l.relay.ctx, l.cfg.CancelWait)
 		defer stop()
 		if err := t.Cancel(ctx, key); err != nil {
 			l.log.Warn("cancel", "tenant", t.Slug, "err", err)

@@ -72,23 +72,21 @@ func (p *params) get(name string) (string, bool) {
 
 // prelude appends to out what s must be told before c can use it: nothing in the
 // ordinary case. It goes out in one write with c's first message, and its answers
-// are swallowed. DISCARD ALL comes first when s was left with state, RESET ALL when
-// it has settings of another client that it does not report; c's settings follow
-// where s differs.
+// are swallowed. RESET ALL comes first when it has settings of another client that
+// it does not report; c's settings follow where s differs.
 func (l *loop) prelude(out []byte, c *client, s *server) []byte {
-	switch {
-	case s.dirty:
-		out = wire.AppendQuery(out, "DISCARD ALL")
-		s.due.precede()
-		s.dirty, s.extra, s.reported = false, l.sets.none, s.base
-	case s.extra != c.extra && s.extra != l.sets.none:
+	if s.extra != c.extra && s.extra != l.sets.none {
 		out = wire.AppendQuery(out, "RESET ALL")
 		s.due.precede()
 		s.extra, s.reported = l.sets.none, s.base
 	}
-	if c.wantClean && s.last != c.serial {
-		out = wire.AppendQuery(out, "DISCARD SEQUENCES")
-		s.due.precede()
+	if s.last != c.serial {
+		s.foreign = s.last != 0
+		if s.foreign && (c.wantClean || c.pool.sequences) {
+			out = wire.AppendQuery(out, "DISCARD SEQUENCES")
+			s.due.precede()
+			s.foreign = false
+		}
 	}
 	if pairs := l.differences(c, s); len(pairs) > 0 {
 		out = wire.AppendSetConfig(out, pairs)

@@ -79,7 +79,7 @@ func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 			return // PostgreSQL knows it by the same name
 		}
 		l.ensure(s, st)
-		s.due.pushStatement(forTwice, nil, name)
+		s.due.pushRefused(forError, twice(name, s.nameOf(st)))
 		l.instead(appendParse(l.insert, s.nameOf(st), body))
 		return
 	}
@@ -112,6 +112,9 @@ func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, tota
 		return
 	}
 	if msg[0] == wire.Bind {
+		if l.refuseBind(c, s, msg, at, name, st.effect, total) {
+			return
+		}
 		l.effect(c, s, st.effect)
 	}
 	l.ensure(s, st)

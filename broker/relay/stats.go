@@ -16,8 +16,10 @@ type counts struct {
 	bytesIn, bytesOut uint64 // from clients, from servers
 	opened, closed    uint64 // servers
 	// Of clients that had to wait for a server and have got one or given up, of
-	// transactions from their first message on, of dials with their login.
-	wait, transaction, dial Histogram
+	// transactions from their first message on, of dials with their login, of
+	// questions what a client has left in its server.
+	wait, transaction, dial, audit Histogram
+	pinned                         uint64 // times that a client began to keep a server
 	// Times that the pool was closed: idle, for another tenant; for another
 	// tenant's turn; because nobody had used it.
 	evictedIdle, evictedTurn, evictedTTL uint64
@@ -81,8 +83,11 @@ type PoolStats struct {
 	Reparses                     uint64 // statements prepared again, on another server
 	BytesIn, BytesOut            uint64 // from clients, from servers
 	ServersOpened, ServersClosed uint64
-	// Of waits for a server that are over, of transactions, of dials that worked.
-	Wait, Transaction, Dial Histogram
+	// Of waits for a server that are over, of transactions, of dials that worked, of
+	// audits.
+	Wait, Transaction, Dial, Audit Histogram
+	Pinned                         int    // clients that keep a server for what they left in it
+	Pins                           uint64 // times that one has begun to
 	// Times that the pool was closed: idle, for another tenant; for another
 	// tenant's turn; because nobody had used it.
 	EvictedIdle, EvictedTurn, EvictedTTL uint64
@@ -117,7 +122,7 @@ func (l *loop) stats(p *Pool) PoolStats {
 		Clients: p.clients, Active: p.servers - len(p.idle), Waiting: p.waiting.n,
 		Servers: p.servers, Idle: len(p.idle), Dialing: p.dialing, PoolSize: t.PoolSize,
 		Queries: n.queries, Reparses: n.parses, BytesIn: n.bytesIn, BytesOut: n.bytesOut, ServersOpened: n.opened, ServersClosed: n.closed,
-		Wait: n.wait, Transaction: n.transaction, Dial: n.dial,
+		Wait: n.wait, Transaction: n.transaction, Dial: n.dial, Audit: n.audit, Pinned: p.pinned, Pins: n.pinned,
 		EvictedIdle: n.evictedIdle, EvictedTurn: n.evictedTurn, EvictedTTL: n.evictedTTL,
 		Errors: maps.Clone(n.errors), WaitingLongest: l.waitedLongest(p), LastUsed: p.tenant.LastUsed(),
 	}

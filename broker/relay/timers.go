@@ -2,15 +2,22 @@ package relay
 
 import (
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
 // How often time-outs are looked at: waits for a server are kept to a twentieth
-// of a second, the rest to a second. A loop without open tenants sleeps for ever.
+// of a second, what clients do to a quarter, the rest to a second. A loop without
+// open tenants, and whose clients may be idle for ever, sleeps for ever.
 const (
 	sweepWaiting = 50 * time.Millisecond
+	sweepTimes   = 250 * time.Millisecond
 	sweepOpen    = time.Second
 )
+
+// lentFor is how long a server stays with a quiet client for what may be left in
+// it, while nobody else needs it.
+const lentFor = time.Second
 
 // timeout is how long the poller may wait, in milliseconds; -1 is for ever.
 func (l *loop) timeout() int {
@@ -34,7 +41,7 @@ func (l *loop) soon() {
 }
 
 // sweep is every time-out of the loop: waiting too long, servers idle too long or
-// too old, tenants unused too long.
+// too old, tenants unused too long, and what Times bounds.
 func (l *loop) sweep() {
 	later := l.later
 	l.later = nil
@@ -55,8 +62,10 @@ func (l *loop) sweep() {
 		wanted = wanted || t.state == asking
 		t.each(func(p *Pool) {
 			l.late(p)
-			l.grow(p)
+			l.reclaim(p, l.clock.Add(-lentFor))
+			l.seek(p)
 			l.retire(p)
+			l.check(p)
 			wanted = wanted || len(p.greet) > 0
 		})
 		if t.leaving() && !l.clock.Before(t.leaveBy) {
@@ -67,10 +76,16 @@ func (l *loop) sweep() {
 			l.close(t)
 		}
 	}
+	if !l.clock.Before(l.timesAt) {
+		l.timed = l.watchTimes()
+		l.timesAt = l.clock.Add(sweepTimes)
+	}
 	switch {
 	case wanted:
 		l.cfg.Limits.Retry()
 		l.sweepAt = l.clock.Add(sweepWaiting)
+	case l.timed:
+		l.sweepAt = l.clock.Add(sweepTimes)
 	case len(l.open) > 0:
 		l.sweepAt = l.clock.Add(sweepOpen)
 	default:
@@ -79,6 +94,57 @@ func (l *loop) sweep() {
 	if l.draining && l.clients == 0 {
 		l.quit()
 	}
+}
+
+// watchTimes ends what takes longer than Times allows, and chores that are not
+// answered. It reports whether there is anything that could.
+func (l *loop) watchTimes() (any bool) {
+	for i := range l.slots {
+		switch x := l.slots[i].conn; {
+		case x == nil:
+		case x.asClient != nil:
+			any = l.watchClient(x.asClient) || any
+		case x.asServer.client == nil && !x.asServer.due.none():
+			any = true
+			if !l.clock.Before(x.asServer.choreBy) {
+				l.drop(x.asServer)
+			}
+		}
+	}
+	return any
+}
+
+// watchClient ends c, or its query, if it takes too long. It reports whether that
+// may come.
+func (l *loop) watchClient(c *client) bool {
+	t, s := c.pool.Target().Times, c.server
+	if t.Query+t.IdleTransaction+t.Transaction+t.ClientIdle == 0 && (c.pins == 0 || t.PinIdle == 0) || c.once || c.waiting {
+		return false
+	}
+	over := func(limit time.Duration, since time.Time) bool { return limit > 0 && l.clock.Sub(since) >= limit }
+	switch {
+	case s == nil || c.between():
+		switch {
+		case over(t.ClientIdle, c.at):
+			l.refuse(c, ClientIdle)
+		case c.pins != 0 && c.mode == Auto && c.pool.waiting.n > 0 && over(t.PinIdle, c.at):
+			l.fatal(c, l.explain(c, PinIdle, strings.Join(c.pins.names(), ", ")))
+		}
+	case over(t.Transaction, c.began):
+		l.refuse(c, TransactionTimeout)
+	case s.due.none():
+		if over(t.IdleTransaction, c.at) {
+			l.refuse(c, IdleTransaction)
+		}
+	case over(t.Query, c.at) && !c.overdue:
+		c.overdue = true
+		l.cancel(c)
+	case c.overdue && over(t.Query+l.cfg.CancelWait, c.at): // the server does not react
+		f := l.explain(c, QueryTimeout, "")
+		f.Severity = "FATAL"
+		l.fatal(c, f)
+	}
+	return true
 }
 
 // gateMoves reports whether a gate waits for something.

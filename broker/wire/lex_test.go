@@ -10,78 +10,111 @@ import (
 
 func TestClassifyTellsWhatATextMayLeaveBehind(t *testing.T) {
 	for sql, want := range map[string]wire.Class{
-		"":                                          0,
-		"select 1":                                  0,
-		"SELECT abalance FROM t WHERE aid = 17;":    0,
-		"update t set a = 1":                        0,
-		"insert into temp values (1)":               wire.Sticks, // a table of that name: rather once too often
-		"select temp from weather":                  0,
-		"set timezone to 'utc'":                     0,
-		"SET Time Zone 'Asia/Jakarta'":              0,
-		"set session datestyle = iso":               0,
-		"set names 'utf8'":                          0,
-		`set "TimeZone" = 'utc'`:                    0,
-		"set local search_path = x":                 0,
-		"set transaction read only":                 0,
-		"set constraints all deferred":              0,
-		"set search_path = x":                       wire.Sets,
-		"SET SESSION statement_timeout = 1":         wire.Sets,
-		"set session characteristics as x":          wire.Sets,
-		"set session authorization x":               wire.Sticks,
-		"set role x":                                wire.Sticks,
-		"set nusa.company = '1'":                    wire.Sets,
-		"begin; set role x; commit":                 wire.Sticks,
-		"/* a /* b */ ; */ set role x":              wire.Sticks,
-		"-- set role x\nselect 1":                   0,
-		"select 'set role x; set_config()'":         0,
-		"select 'it''s', set_config('a','b',false)": wire.Sticks,
-		`select E'\'', set_config('a','b',false)`:   wire.Sticks,
-		`select E'\' set_config(1)'`:                0,
-		"select E'a'\n'\\' ', 1":                    wire.Sticks,
-		"select $$ set_config $$, 1":                0,
-		"select $a$ $$ set_config $b$ $a$, 1":       0,
-		"select $1, set_config($1, $2, $3)":         wire.Sticks,
-		`select "set_config"('a', 'b', false)`:      wire.Sticks,
-		`select pg_catalog."set_config"('a')`:       wire.Sticks,
-		`select U&"\0073et_config"('a')`:            wire.Sticks,
-		"select a$b$c from t":                       0,
-		"prepare p as select 1":                     wire.Sticks,
-		"prepare transaction 'x'":                   0,
-		"alter table t add b int":                   wire.Defines,
-		"select 1; drop type x":                     wire.Defines,
-		"listen x":                                  wire.Sticks,
-		"unlisten *":                                0,
-		"declare c cursor for select 1":             0,
-		"declare c cursor with hold for select 1":   wire.Sticks,
-		"declare c cursor without hold for table t": 0,
-		"create temp table x (a int)":               wire.Sticks,
-		"create or replace temporary view v as t":   wire.Sticks | wire.Defines,
-		"select 1 into temp x":                      wire.Sticks,
-		"create table pg_temp.x (a int)":            wire.Sticks | wire.Defines,
-		"select pg_advisory_lock(1)":                wire.Sticks,
-		"select pg_try_advisory_lock_shared(1)":     wire.Sticks,
-		"select pg_advisory_xact_lock(1)":           0,
-		"select pg_advisory_unlock_all()":           0,
-		"do $$ begin end $$":                        wire.Sticks | wire.Defines,
-		"call p()":                                  wire.Sticks | wire.Defines,
-		"load 'x'":                                  wire.Sticks | wire.Taints,
-		"select setseed(0.5)":                       wire.Sticks | wire.Taints,
-		"select dblink_connect('x')":                wire.Sticks | wire.Taints,
-		"select lastval()":                          wire.Sequences,
-		"select currval('s')":                       wire.Sequences,
-		"reset all":                                 wire.Resets,
-		"deallocate x":                              wire.Deallocates,
-		"discard plans":                             wire.Resets,
-		"DISCARD ALL":                               wire.Resets | wire.Deallocates,
-		"discard all;":                              wire.Resets | wire.Deallocates,
-		"discard all; set role x":                   wire.Resets | wire.Sticks | wire.Deallocates,
-		"select 1; discard all":                     wire.Resets | wire.Deallocates,
-		"create function f() returns int as 'select set_config' language sql": wire.Defines,
+		"":                                              0,
+		"select 1":                                      0,
+		"SELECT abalance FROM t WHERE aid = 17;":        0,
+		"update t set a = 1":                            0,
+		"insert into temp values (1)":                   0,
+		"select temp from weather":                      0,
+		"set timezone to 'utc'":                         0,
+		"SET Time Zone 'Asia/Jakarta'":                  0,
+		"set time zone default":                         wire.Resets,
+		"set session datestyle = iso":                   0,
+		"set names 'utf8'":                              0,
+		`set "TimeZone" = 'utc'`:                        0,
+		"set local search_path = x":                     0,
+		"set local seed = 0.1":                          wire.Seeds,
+		"set transaction read only":                     0,
+		"set standard_conforming_strings = off":         wire.Quotes,
+		"set constraints all deferred":                  0,
+		"set search_path = x":                           wire.Sets,
+		"set work_mem to default":                       wire.Sets | wire.Resets,
+		"SET SESSION statement_timeout = 1":             wire.Sets,
+		"set session characteristics as x":              wire.Sets,
+		"set session authorization x":                   wire.Roles | wire.Frees,
+		"set role x":                                    wire.Roles | wire.Frees,
+		"set nusa.company = '1'":                        wire.Sets,
+		"begin; set role x; commit":                     wire.Roles | wire.Frees,
+		"/* a /* b */ ; */ listen x":                    wire.Listens,
+		"-- listen x\nselect 1":                         0,
+		"select 'listen x; set_config()'":               0,
+		"select 'it''s', set_config('a','b',false)":     wire.Sets,
+		`select E'\'', set_config('a','b',false)`:       wire.Sets,
+		`select E'\' set_config(1)'`:                    0,
+		"select E'a'\n'\\' ', 1":                        wire.Unknown,
+		"select $$ set_config $$, 1":                    0,
+		"select $a$ $$ set_config $b$ $a$, 1":           0,
+		"select $1, set_config($1, $2, $3)":             wire.Hides | wire.Blind,
+		"select set_config($1, $2, true)":               0,
+		"select set_config('a.b', $1, true)":            0,
+		"select set_config('a.b', f('x, (', 1), 't')":   0,
+		"select set_config('a.b', $1, $2)":              wire.Sets,
+		"select set_config('TimeZone', $1, false)":      0,
+		"select set_config('role', $1, false)":          wire.Roles | wire.Frees,
+		"select set_config('a' || 'b', 'true', false)":  wire.Hides | wire.Blind,
+		"select set_config(E'a', 'b', true)":            wire.Hides | wire.Blind,
+		"select set_config":                             wire.Hides | wire.Blind,
+		`select "set_config"('a', 'b', false)`:          wire.Sets,
+		`select pg_catalog."set_config"('a', 'b', 'f')`: wire.Sets,
+		`select U&"\0073et_config"('a')`:                wire.Unknown,
+		"select set_limit(0.1)":                         wire.Sets,
+		"select a$b$c from t":                           0,
+		"prepare p as select 1":                         wire.Prepares,
+		"prepare transaction 'x'":                       0,
+		"execute p":                                     wire.Executes,
+		"explain analyze execute p(1)":                  wire.Executes,
+		"alter table t add b int":                       wire.Defines,
+		"select 1; drop type x":                         wire.Defines | wire.Frees,
+		"listen x":                                      wire.Listens,
+		"unlisten *":                                    wire.Frees,
+		"close all":                                     wire.Frees,
+		"declare c cursor for select 1":                 0,
+		"declare c cursor with hold for select 1":       wire.Holds,
+		"declare c cursor without hold for table t":     0,
+		"create temp table x (a int)":                   wire.Temps,
+		"create or replace temporary view v as t":       wire.Temps | wire.Defines,
+		"explain analyze create temp table x as t":      wire.Temps,
+		"select 1 into temp x":                          wire.Temps,
+		"create table pg_temp.x (a int)":                wire.Temps | wire.Defines,
+		"select pg_advisory_lock(1)":                    wire.Locks,
+		"select pg_try_advisory_lock_shared(1)":         wire.Locks,
+		"select pg_advisory_xact_lock(1)":               0,
+		"select pg_advisory_unlock_all()":               wire.Unlocks | wire.Frees,
+		"do $$ begin end $$":                            0,
+		"do $$ begin -- ' $$; listen x":                 wire.Listens,
+		"do $x$ begin if a then set role x; end if; end $x$ language plpgsql": wire.Roles | wire.Frees,
+		"do $$ begin execute 'set role x'; end $$":                            wire.Defines | wire.Unknown,
+		"do $$ begin perform set_config('a', 'b', false); end $$":             wire.Sets,
+		"do 'begin set role x; end'":                                          wire.Roles | wire.Frees,
+		"do language plperl $$ 1 $$":                                          wire.Defines | wire.Unknown,
+		"call p()":                                                            0,
+		"load 'x'":                                                            wire.Loads,
+		"select setseed(0.5)":                                                 wire.Seeds,
+		"select dblink_connect('x')":                                          wire.Opens,
+		"select lastval()":                                                    wire.Sequences,
+		"select currval('s')":                                                 wire.Sequences,
+		"reset all":                                                           wire.Resets | wire.Frees,
+		"deallocate x":                                                        wire.Deallocates | wire.Frees,
+		"discard plans":                                                       wire.Resets | wire.Frees,
+		"DISCARD ALL":                                                         wire.Resets | wire.Frees | wire.Deallocates,
+		"discard all; set role x":                                             wire.Resets | wire.Frees | wire.Deallocates | wire.Roles,
+		"select 1; discard all":                                               wire.Resets | wire.Frees | wire.Deallocates,
+		"begin":                                                               wire.Begins,
+		"start transaction read only; select 1":                               wire.Begins,
+		"begin; select 1; commit":                                             0,
+		"begin; rollback to s; select case when a then b end":                 wire.Begins,
+		"begin; commit and chain":                                             wire.Begins,
+		"begin; commit and no chain":                                          0,
+		"end":                                                                 0,
+		"create function f() returns int as 'select set_config' language sql":                        wire.Defines | wire.Hides | wire.Blind,
+		"create function f() returns int language sql as $$ select set_config('a.b', '1', false) $$": wire.Defines | wire.Sets,
+		"create view v as select set_config('a.b', '1', false)":                                      wire.Defines | wire.Sets,
+		"create table t (a text default 'x')":                                                        wire.Defines,
 	} {
 		require.Equal(t, want, wire.Classify([]byte(sql), false), sql)
 	}
 	require.Equal(t, wire.Class(0), wire.Classify([]byte(`select '\' set_config('`), true))
-	require.Equal(t, wire.Sticks, wire.Classify([]byte(`select '\', set_config('a','b',false)`), false))
+	require.Equal(t, wire.Sets, wire.Classify([]byte(`select '\', set_config('a','b',false)`), false))
 }
 
 func FuzzClassify(f *testing.F) {
@@ -93,8 +126,10 @@ func FuzzClassify(f *testing.F) {
 		// A statement before it, ended by a semicolon, changes nothing.
 		after := wire.Classify(append([]byte("select 1;"), sql...), backslash)
 		require.Equal(t, whole, after)
-		wire.Deallocated(sql)
-		wire.SetNames(sql, func(string) {})
+		wire.Whole(sql)
+		wire.ClassifyRoutine(sql)
+		wire.Words(sql, false, func([]byte) {})
+		wire.SetNames(sql, false, func(string) {})
 	})
 }
 
@@ -107,18 +142,21 @@ func BenchmarkClassify(b *testing.B) {
 	}
 }
 
-func TestDeallocatedTellsWhichStatementIsFreed(t *testing.T) {
-	type freed struct {
-		name         string
-		all, discard bool
+func TestWholeTellsWhatACommandTakesAway(t *testing.T) {
+	type command struct {
+		what wire.Command
+		name string
 	}
-	for sql, want := range map[string]freed{
-		"deallocate PDO_1":           {name: "pdo_1"},
-		`DEALLOCATE "PDO_1";`:        {name: "PDO_1"},
-		"deallocate prepare x\x00":   {name: "x"},
-		"deallocate all":             {all: true},
-		"DEALLOCATE PREPARE ALL ;":   {all: true},
-		"discard all":                {all: true, discard: true},
+	for sql, want := range map[string]command{
+		"deallocate PDO_1":           {wire.Deallocate, "pdo_1"},
+		`DEALLOCATE "PDO_1";`:        {wire.Deallocate, "PDO_1"},
+		`DEALLOCATE "all"`:           {wire.Deallocate, "all"},
+		"deallocate prepare x\x00":   {wire.Deallocate, "x"},
+		"deallocate all":             {wire.DeallocateAll, ""},
+		"DEALLOCATE PREPARE ALL ;":   {wire.DeallocateAll, ""},
+		"discard all":                {wire.DiscardAll, ""},
+		"Reset All":                  {wire.ResetAll, ""},
+		"reset work_mem":             {},
 		"discard plans":              {},
 		"deallocate x; deallocate y": {},
 		"select 1":                   {},
@@ -126,8 +164,8 @@ func TestDeallocatedTellsWhichStatementIsFreed(t *testing.T) {
 		"discard all; select 1":      {},
 		"":                           {},
 	} {
-		name, all, discard := wire.Deallocated([]byte(sql))
-		require.Equal(t, want, freed{name, all, discard}, sql)
+		what, name := wire.Whole([]byte(sql))
+		require.Equal(t, want, command{what, name}, sql)
 	}
 }
 
@@ -137,13 +175,17 @@ func TestSetNamesTellsWhatTheServerMustBeAskedFor(t *testing.T) {
 		"SET SESSION Statement_Timeout TO 1; select 1":    {"statement_timeout"},
 		`set nusa.company = 1; SET "Nusa"."X" = 2`:        {"nusa.company", "Nusa.X"},
 		"set schema 'x'":                                  {"search_path"},
-		"set session characteristics as transaction x":    {"default_transaction_isolation", "default_transaction_deferrable"},
+		"set session characteristics as transaction x":    {"default_transaction_isolation", "default_transaction_deferrable", "default_transaction_read_only"},
 		"set local x = 1; set role y; update t set z = 1": nil,
-		"reset work_mem; reset all":                       {"work_mem", ""},
-		"select 1 /* ; set x = 1 */":                      nil,
+		"select set_config('app.x', 'y', false)":          {"app.x"},
+		"select set_config('app.x', 'y', true)":           nil,
+		"do $$ begin if a then set work_mem = 1; end if; perform set_config('app.x', 'y', false); end $$": {"work_mem", "app.x"},
+		"select set_limit(0.2)":      {"pg_trgm.similarity_threshold"},
+		"reset work_mem; reset all":  {"work_mem", ""},
+		"select 1 /* ; set x = 1 */": nil,
 	} {
 		var got []string
-		wire.SetNames([]byte(sql), func(name string) { got = append(got, name) })
+		wire.SetNames([]byte(sql), false, func(name string) { got = append(got, name) })
 		require.Equal(t, want, got, sql)
 	}
 }

@@ -109,26 +109,18 @@ func AppendSetConfig(b []byte, pairs [][2]string) []byte {
 	return AppendSync(appendExecute(appendBind(b, values)))
 }
 
-// AppendCurrentSettings appends a whole extended query, ended by its Sync, that
-// returns one row with the value of each setting; NULL for one that is not there.
-func AppendCurrentSettings(b []byte, names []string) []byte {
+// AppendSelect appends a whole extended query, ended by its Sync, of the unnamed
+// statement with values as text for its parameters.
+func AppendSelect(b []byte, sql string, values []string) []byte {
 	b, at := Begin(b, Parse)
-	b = append(b, 0)
-	b = append(b, "SELECT "...)
-	for i := range names {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		b = append(b, "pg_catalog.current_setting($"...)
-		b = appendInt(b, i+1)
-		b = append(b, ", true)"...)
-	}
-	b = append(b, 0)
+	b = String(append(b, 0), sql)
 	b = binary.BigEndian.AppendUint16(b, 0)
 	b = End(b, at)
-	b = appendBind(b, names)
-	return AppendSync(appendExecute(b))
+	return AppendSync(appendExecute(appendBind(b, values)))
 }
+
+// Parameter is $n.
+func Parameter(n int) string { return string(appendInt([]byte{'$'}, n)) }
 
 // appendBind appends a Bind of the unnamed statement and portal, all text.
 func appendBind(b []byte, values []string) []byte {
@@ -167,8 +159,13 @@ type Fields struct {
 }
 
 // AppendError appends an ErrorResponse.
-func AppendError(b []byte, f Fields) []byte {
-	b, at := Begin(b, Error)
+func AppendError(b []byte, f Fields) []byte { return appendFields(b, Error, f) }
+
+// AppendNotice appends a NoticeResponse.
+func AppendNotice(b []byte, f Fields) []byte { return appendFields(b, Notice, f) }
+
+func appendFields(b []byte, kind byte, f Fields) []byte {
+	b, at := Begin(b, kind)
 	for _, x := range []struct {
 		field byte
 		value string

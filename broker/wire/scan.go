@@ -34,11 +34,11 @@ func (l *lexer) word() ([]byte, bool) {
 			}
 			w := b[start:l.at]
 			if l.at < len(b) && len(w) == 1 && b[l.at] == '\'' && w[0]|0x20 == 'e' {
-				l.text(true)
+				l.quotedCode(true)
 				continue
 			}
 			if l.at+1 < len(b) && len(w) == 1 && w[0]|0x20 == 'u' && b[l.at] == '&' && (b[l.at+1] == '"' || b[l.at+1] == '\'') {
-				l.class |= Sticks // an escaped name can be any name
+				l.class |= Unknown // an escaped name can be any name
 			}
 			return w, true
 		case digit: // a number, and the letters that may hang on it
@@ -67,7 +67,7 @@ func (l *lexer) mark(c byte) ([]byte, bool) {
 		l.at++
 		l.verb, l.nth, l.before = none, 0, nil
 	case c == '\'':
-		l.text(l.backslash)
+		l.quotedCode(l.backslash)
 	case c == '"':
 		return l.quoted()
 	case c == '-' && next == '-':
@@ -82,6 +82,16 @@ func (l *lexer) mark(c byte) ([]byte, bool) {
 		l.at++
 	}
 	return nil, false
+}
+
+// quotedCode passes over a string constant. Behind DO or CREATE it is code, with
+// its quotes doubled: what it sets cannot be told then, but that it does.
+func (l *lexer) quotedCode(escapes bool) {
+	start := l.at + 1
+	l.text(escapes)
+	if (l.verb == do || l.verb == create) && !l.routine {
+		l.code(l.b[start:min(l.at, len(l.b))])
+	}
 }
 
 // text passes over a string constant that begins at. A string with escapes that
@@ -100,7 +110,7 @@ func (l *lexer) text(escapes bool) {
 			}
 			l.at++
 			if escapes && l.continues() {
-				l.class |= Sticks
+				l.class |= Unknown
 			}
 			return
 		}
@@ -155,7 +165,8 @@ func (l *lexer) comment() {
 	}
 }
 
-// dollar passes over a dollar-quoted string; $1 is a parameter.
+// dollar passes over a dollar-quoted string; $1 is a parameter. The one behind DO
+// or CREATE is code.
 func (l *lexer) dollar() {
 	b, start := l.b, l.at
 	i := start + 1
@@ -170,8 +181,24 @@ func (l *lexer) dollar() {
 	for i++; i+len(tag) <= len(b); i++ {
 		if b[i] == '$' && string(b[i:i+len(tag)]) == string(tag) {
 			l.at = i + len(tag)
+			if (l.verb == do || l.verb == create) && !l.routine {
+				l.code(b[start+len(tag) : i])
+			}
 			return
 		}
 	}
 	l.at = len(b)
+}
+
+// code is the body of a DO, or of a routine that is being made.
+func (l *lexer) code(body []byte) {
+	if l.enter != nil {
+		l.enter(body)
+		return
+	}
+	c := ClassifyRoutine(body)
+	if l.verb == do && c&Hides != 0 {
+		c |= Defines
+	}
+	l.class |= c
 }

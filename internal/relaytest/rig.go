@@ -45,7 +45,7 @@ func Start(t testing.TB, o Options) *Rig {
 		o.URL = pgtest.Database(t)
 	}
 	cfg := relay.Config{
-		Loops: 1, QueryWait: 30 * time.Second, HoldWait: 30 * time.Second, LoginRetry: 100 * time.Millisecond,
+		Loops: 1, QueryWait: 30 * time.Second, CancelWait: 10 * time.Second, HoldWait: 30 * time.Second, LoginRetry: 100 * time.Millisecond,
 		MaxStatements: 50, ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour,
 		Limits: &everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Explain: func(r relay.Refusal, _ *relay.Target, about string) wire.Fields {

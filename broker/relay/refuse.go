@@ -1,0 +1,74 @@
+package relay
+
+import (
+	"fmt"
+
+	"github.com/nusajournal/dermaga/broker/wire"
+)
+
+// A text that its client may not run is not sent. In its place goes one that is
+// certain to fail, so that PostgreSQL answers at the right place of the pipeline
+// and fails the transaction as for any error; only the error's words are ours.
+
+// denied says what is wrong with a text that does e, if anything is: it would
+// leave state where the pool mode keeps none, leave a transaction block open where
+// there are none, or read a sequence's value that may be another client's.
+func (l *loop) denied(c *client, s *server, e effect) *refusal {
+	switch {
+	case c.mode == Statement && e.class&wire.Begins != 0:
+		return failing(l.explain(c, BlockRefused, ""))
+	case c.pool.Target().Refuse && (c.mode == Transaction || c.mode == Statement) && e.class&(wire.Sticks|wire.Taints)&^wire.Hides != 0:
+		return failing(l.explain(c, StateRefused, (e.class &^ wire.Hides).Kind()))
+	case e.class&wire.Sequences != 0 && c.mode != Session:
+		c.pool.sequences = true
+		switch {
+		case c.fresh:
+			c.wantClean = true
+		case s.foreign:
+			return failing(wire.Fields{
+				Severity: "ERROR", Code: "55000", Message: "lastval is not yet defined in this session",
+				Detail: "This server session has last been another client's, and its sequence values are not told.",
+				Hint:   "use INSERT ... RETURNING",
+			})
+		}
+	}
+	return nil
+}
+
+// failing is f in the place of a syntax error.
+func failing(f wire.Fields) *refusal {
+	return &refusal{Fields: f, code: "42601", about: nothing}
+}
+
+// refuseParse has a Parse fail with f.
+func (l *loop) refuseParse(c *client, s *server, name []byte, f *refusal) {
+	at := nothing
+	if len(name) == 0 {
+		at = "" // PostgreSQL forgets the one before
+		c.unnamed, c.lastUnnamed, c.lastEffect = true, c.lastUnnamed[:0], effect{}
+	}
+	s.due.pushRefused(forError, f)
+	l.instead(appendParse(l.insert, at, []byte(nothing+"\x00\x00\x00")))
+}
+
+// refuseBind has a Bind of a statement that does e fail, if it is denied now: its
+// Parse was not.
+func (l *loop) refuseBind(c *client, s *server, msg []byte, at int, name []byte, e effect, total int) bool {
+	f := l.denied(c, s, e)
+	if f == nil {
+		return false
+	}
+	f.code = "26000"
+	s.due.pushRefused(forError, f)
+	l.rename(msg, at, name, nothing, total)
+	return true
+}
+
+// twice is PostgreSQL's answer to a Parse of a name that is taken; on the server it
+// is taken as as.
+func twice(name, as string) *refusal {
+	return &refusal{
+		Fields: wire.Fields{Severity: "ERROR", Code: "42P05", Message: fmt.Sprintf("prepared statement %q already exists", name)},
+		code:   "42P05", about: as,
+	}
+}

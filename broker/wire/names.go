@@ -1,0 +1,196 @@
+package wire
+
+import "strings"
+
+// SetNames calls f with the name of each setting that sql sets, as the server
+// calls it, and of each that it resets; with "" for RESET ALL. Settings whose
+// names the text hides are not among them (Blind). backslash is as in Classify.
+func SetNames(sql []byte, backslash bool, f func(name string)) {
+	l := lexer{b: sql, backslash: backslash, enter: func(body []byte) { RoutineSetNames(body, f) }}
+	l.setNames(f)
+}
+
+// RoutineSetNames is SetNames for the body of a routine.
+func RoutineSetNames(body []byte, f func(name string)) {
+	l := lexer{b: body, routine: true}
+	l.setNames(f)
+}
+
+func (l *lexer) setNames(f func(name string)) {
+	var name string
+	for {
+		w, ok := l.word()
+		if !ok {
+			return
+		}
+		if l.routine && l.opens() {
+			l.verb, l.nth = none, 0
+		}
+		l.before = w
+		switch {
+		case is(w, "set_config"):
+			if n, local, known := l.arguments(); known && !local {
+				f(n)
+			}
+		case is(w, "set_limit"):
+			f("pg_trgm.similarity_threshold")
+		}
+		if l.nth++; l.nth == 1 {
+			l.verb, name = verbOf(w), ""
+			if is(w, "reset") {
+				l.verb = set
+			}
+			continue
+		}
+		if l.verb != set {
+			continue
+		}
+		if l.nth == 2 && is(w, "session") { // SESSION AUTHORIZATION sticks, and is not asked for
+			continue
+		}
+		name += folded(l.b, l.at, w)
+		if l.at < len(l.b) && l.b[l.at] == '.' {
+			name += "."
+			continue
+		}
+		l.verb = other
+		switch name {
+		case "local", "transaction", "constraints", "time", "names", "authorization", "role", "seed":
+		case "all":
+			f("")
+		case "schema":
+			f("search_path")
+		case "xml":
+			f("xmloption")
+		case "characteristics":
+			f("default_transaction_isolation")
+			f("default_transaction_deferrable")
+			f("default_transaction_read_only")
+		default:
+			f(name)
+		}
+	}
+}
+
+// folded is w, which ends before at, as an identifier: in lower case unless it
+// stands in quotes.
+func folded(sql []byte, at int, w []byte) string {
+	if at > 0 && sql[at-1] == '"' {
+		return string(w)
+	}
+	return strings.ToLower(string(w))
+}
+
+// config looks at a call of set_config: with a name that the text shows it is
+// like SET, and with is_local true it ends with its transaction.
+func (l *lexer) config() {
+	name, local, known := l.arguments()
+	switch {
+	case local:
+	case !known:
+		l.class |= Hides | Blind
+	case Reported([]byte(name)):
+	case strings.EqualFold(name, "role"), strings.EqualFold(name, "session_authorization"):
+		l.class |= Roles | Frees
+	case strings.EqualFold(name, "seed"):
+		l.class |= Seeds
+	default:
+		l.class |= Sets
+	}
+}
+
+// arguments reads those of the set_config whose name was just passed, without
+// moving on: the setting's name if it is a plain constant, and whether the third
+// says true.
+func (l *lexer) arguments() (name string, local, known bool) {
+	x := lexer{b: l.b, at: l.at, backslash: l.backslash}
+	depth, nth, start := 0, 0, 0
+	for x.at < len(x.b) {
+		c := x.b[x.at]
+		switch {
+		case c == '(':
+			if depth++; depth == 1 {
+				start = x.at + 1
+			}
+		case c == ')' && depth <= 1:
+			return name, nth == 2 && isTrue(x.b[start:x.at]), known
+		case c == ')':
+			depth--
+		case c == ',' && depth == 1:
+			if nth++; nth == 1 {
+				name, known = constant(x.b[start:x.at])
+			}
+			start = x.at + 1
+		case c == ';' || depth == 0 && kind[c]&mark != 0 && c != '"':
+			return "", false, false
+		case c == '\'' && depth > 0 && kind[x.b[x.at-1]]&letter != 0: // E'', U&'' and the like
+			return "", false, false
+		case kind[c] == mark:
+			x.mark(c)
+			continue
+		}
+		x.at++
+	}
+	return "", false, false
+}
+
+// constant is what a plain string constant says.
+func constant(b []byte) (string, bool) {
+	s := strings.TrimSpace(string(b))
+	if len(s) < 2 || s[0] != '\'' || s[len(s)-1] != '\'' || strings.ContainsAny(s[1:len(s)-1], `'\`) {
+		return "", false
+	}
+	return s[1 : len(s)-1], true
+}
+
+func isTrue(b []byte) bool {
+	s := strings.TrimSpace(string(b))
+	return strings.EqualFold(s, "true") || strings.EqualFold(s, "'t'") || strings.EqualFold(s, "'true'")
+}
+
+// Command is what a text that is one such command does for all of a session.
+type Command uint8
+
+// The commands that Whole knows.
+const (
+	NoCommand Command = iota
+	Deallocate
+	DeallocateAll
+	DiscardAll
+	ResetAll
+)
+
+// Whole reads a text that is one DEALLOCATE, DISCARD ALL or RESET ALL; name is
+// what it frees, as it was given to PREPARE or in the protocol. Any other text is
+// NoCommand.
+func Whole(sql []byte) (what Command, name string) {
+	l := lexer{b: sql}
+	var words [4][]byte
+	n, quoted := 0, false
+	for ; n < len(words); n++ {
+		l.nth = 1
+		w, ok := l.word()
+		if !ok {
+			break
+		}
+		if n > 0 && l.nth == 0 {
+			return NoCommand, "" // a second statement
+		}
+		words[n], quoted = w, l.at > 0 && sql[l.at-1] == '"'
+	}
+	verb, last := words[0], words[max(n-1, 0)]
+	all := !quoted && is(last, "all")
+	switch {
+	case n == 2 && is(verb, "discard") && all:
+		return DiscardAll, ""
+	case n == 2 && is(verb, "reset") && all:
+		return ResetAll, ""
+	case !is(verb, "deallocate"), n != 2 && !(n == 3 && is(words[1], "prepare")):
+		return NoCommand, ""
+	case all:
+		return DeallocateAll, ""
+	case quoted:
+		return Deallocate, string(last)
+	}
+	return Deallocate, strings.ToLower(string(last))
+}
