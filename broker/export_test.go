@@ -6,6 +6,9 @@ type Directory = directory
 // Start is New over any directory.
 func Start(cfg Config, dir Directory) (*Broker, error) { return start(cfg, dir) }
 
+// MaxVisits is how many clients the console may have.
+const MaxVisits = maxVisits
+
 // Census lets tests see who is counted.
 func (b *Broker) Census() (tenants, logins map[string]int, keys int) {
 	b.census.mu.Lock()

@@ -101,6 +101,9 @@ func (b *Broker) bringIn(c relay.Client) (relay.Handle, error) {
 // pause holds the transactions of a tenant, or of all if slug is "", and returns
 // when none runs any more. If ctx ends before, the pause is undone.
 func (b *Broker) pause(ctx context.Context, slug string) error {
+	if b.pauses.everything() {
+		return console.ErrPaused
+	}
 	id, err := b.tenantID(ctx, slug)
 	if err != nil {
 		return err
@@ -134,10 +137,7 @@ func (b *Broker) quieten(ctx context.Context, id string, ended <-chan struct{}) 
 			return context.Cause(ctx)
 		}
 	}
-	for _, id := range ids {
-		b.relay.Reconnect(id) // whoever pauses may mean to restart PostgreSQL
-	}
-	return nil
+	return b.renew(ctx, ids) // whoever pauses may mean to restart PostgreSQL
 }
 
 // resumePaused undoes a pause of the tenant of this id, or all if it is "".
@@ -163,6 +163,9 @@ func (b *Broker) resumePaused(ctx context.Context, id string) error {
 
 // kill ends a tenant's clients and servers, or all, at once, and leaves it paused.
 func (b *Broker) kill(ctx context.Context, slug string) error {
+	if b.pauses.everything() {
+		return console.ErrPaused
+	}
 	id, err := b.tenantID(ctx, slug)
 	if err != nil {
 		return err
@@ -197,9 +200,19 @@ func (b *Broker) reconnect(ctx context.Context, slug string) error {
 		return err
 	}
 	ids, err := b.pausable(ctx, id)
+	if err != nil {
+		return err
+	}
+	return b.renew(ctx, ids)
+}
+
+// renew has the servers of these tenants closed as they become free. What a client
+// asks for from then on gets another one.
+func (b *Broker) renew(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		b.relay.Reconnect(id)
 	}
+	_, err := b.relay.Snapshot(ctx) // the loops have read their mail when they answer
 	return err
 }
 

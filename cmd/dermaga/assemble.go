@@ -157,12 +157,12 @@ func (s *system) drain(ctx context.Context) error {
 
 func brokerConfig(o options, log *slog.Logger) (broker.Config, error) {
 	b := o.broker
-	certificate, err := loadTLS(b.tlsCert, b.tlsKey)
+	shown, err := loadCertificate(b.tlsCert, b.tlsKey)
 	if err != nil {
 		return broker.Config{}, err
 	}
-	return broker.Config{
-		TLS: certificate, RequireTLS: b.requireTLS, Keys: o.registry.keys,
+	cfg := broker.Config{
+		RequireTLS: b.requireTLS, Keys: o.registry.keys,
 		MaxConnections: b.maxConnections, ConnectionTTL: b.connectionTTL, PoolMode: b.poolMode,
 		MaxClients: b.maxClients, QueueLength: b.queueLength, MaxPreparedStatements: b.preparedStatements,
 		ClientLoginTimeout: b.clientLogin, ServerConnectTimeout: b.serverConnect, QueryWaitTimeout: b.queryWait,
@@ -173,7 +173,12 @@ func brokerConfig(o options, log *slog.Logger) (broker.Config, error) {
 		ServerIdleTimeout: b.serverIdle, ServerLifetime: b.serverLifetime, ServerLoginRetry: b.loginRetry,
 		ProvisionWait: b.provisionWait, MigrationWait: b.migrationWait, SuspendGrace: b.suspendGrace,
 		TCPUserTimeout: b.tcpUser, Loops: b.loops, Log: log,
-	}, nil
+	}
+	if shown != nil {
+		cfg.TLS = shown.config()
+		cfg.Reload = func(context.Context) error { return shown.reload() }
+	}
+	return cfg, nil
 }
 
 // address is where clients are told to connect: what was said, or where the

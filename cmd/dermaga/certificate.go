@@ -13,25 +13,47 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
 // selfSignedLife is long: nobody renews the certificate of a private broker.
 const selfSignedLife = 10 * 365 * 24 * time.Hour
 
-// loadTLS reads the broker's certificate; nil without one.
-func loadTLS(certFile, keyFile string) (*tls.Config, error) {
+// A certificate is what clients are shown. Safe for concurrent use.
+type certificate struct {
+	certFile, keyFile string
+	pair              atomic.Pointer[tls.Certificate]
+}
+
+// loadCertificate reads the broker's certificate; nil without one.
+func loadCertificate(certFile, keyFile string) (*certificate, error) {
 	if certFile == "" && keyFile == "" {
 		return nil, nil
 	}
 	if certFile == "" || keyFile == "" {
 		return nil, usageError{errors.New("a certificate and its key belong together: give both --tls-cert and --tls-key")}
 	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	c := &certificate{certFile: certFile, keyFile: keyFile}
+	return c, c.reload()
+}
+
+// reload reads the files again. Connections that there are keep what they were
+// shown, and everything stays as it is if the files cannot be used.
+func (c *certificate) reload() error {
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s with key %s: %w", certFile, keyFile, err)
+		return fmt.Errorf("certificate %s with key %s: %w", c.certFile, c.keyFile, err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	c.pair.Store(&pair)
+	return nil
+}
+
+func (c *certificate) config() *tls.Config {
+	return &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.pair.Load(), nil },
+		MinVersion:     tls.VersionTLS12,
+	}
 }
 
 // selfSigned makes a certificate for this machine, unless certFile has a pair
