@@ -129,7 +129,7 @@ var table = []setting{
 	},
 	{
 		group: brokerGroup, flag: "query-wait-timeout", env: "DERMAGA_QUERY_WAIT_TIMEOUT", def: "2m",
-		doc:   "longest wait of a client for a server connection; like the settings that follow, a tenant may have its own: dermaga tenant set",
+		doc:   "longest wait of a client for a server connection; of this and of the settings down to transaction-state, a tenant may have its own: dermaga tenant set",
 		parse: duration(func(o *options) *time.Duration { return &o.broker.queryWait }),
 	},
 	{
