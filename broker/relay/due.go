@@ -87,38 +87,55 @@ func (d *dues) asked() bool {
 
 // next is the oldest entry, marks aside.
 func (d *dues) next() (x owed, ok bool) {
-	d.marks()
-	if d.none() {
-		return owed{}, false
-	}
-	return d.list[d.head], true
-}
-
-// ready takes the entry that a ReadyForQuery answers. It reports false when the
-// server owed none. Marks that no COPY needed go with it.
-func (d *dues) ready() (x due, ok bool) {
-	for !d.none() {
-		x = d.list[d.head].due
-		d.head++
-		if x.ends() {
-			d.marks()
+	for _, x := range d.list[d.head:] {
+		if x.due != copyEnd {
 			return x, true
 		}
 	}
-	d.marks()
-	return 0, false
+	return owed{}, false
+}
+
+// endsCopy notes that the client ends a COPY that may yet be announced; open says
+// that a batch has begun. Any other end of copy data is one that PostgreSQL ignores.
+func (d *dues) endsCopy(open bool) {
+	if open || !d.none() {
+		d.push(copyEnd)
+	}
+}
+
+// ready takes the entry that a ReadyForQuery answers. It reports false when the
+// server owed none. Marks that no COPY needed go with it: those behind a Query, and
+// all when nothing else is left, unless a batch is open.
+func (d *dues) ready(open bool) (x due, ok bool) {
+	for !d.none() && !ok {
+		x = d.list[d.head].due
+		d.head++
+		ok = x.ends()
+	}
+	for x == forQuery && !d.none() && d.list[d.head].due == copyEnd {
+		d.head++
+	}
+	if _, more := d.next(); !more && !open {
+		d.head = len(d.list)
+	}
+	d.rewind()
+	return x, ok
 }
 
 // complete takes the entry that a ParseComplete or CloseComplete answers. Where
 // statements pass by unseen, as in session mode, there is none.
 func (d *dues) complete() (x owed, ok bool) {
-	d.marks()
-	if d.none() || d.list[d.head].ends() {
+	i := d.head
+	for i < len(d.list) && d.list[i].due == copyEnd {
+		i++
+	}
+	if i == len(d.list) || d.list[i].ends() {
 		return owed{}, false
 	}
-	x = d.list[d.head]
+	x = d.list[i]
+	copy(d.list[d.head+1:i+1], d.list[d.head:i])
 	d.head++
-	d.marks()
+	d.rewind()
 	return x, true
 }
 
@@ -132,14 +149,12 @@ func (d *dues) failed(void func(owed)) (synced bool) {
 		void(x)
 	}
 	synced = !d.none()
-	d.marks()
+	d.rewind()
 	return synced
 }
 
-func (d *dues) marks() {
-	for !d.none() && d.list[d.head].due == copyEnd {
-		d.head++
-	}
+// rewind uses the memory again.
+func (d *dues) rewind() {
 	if d.none() {
 		clear(d.list) // no statement is kept alive by it
 		d.list, d.head = d.list[:0], 0
@@ -149,26 +164,23 @@ func (d *dues) marks() {
 // copyIn accounts for CopyInResponse and reports whether the end of the copy data
 // is still to come. Until that end PostgreSQL ignores Sync (54.2.6), so in the
 // extended protocol those sent before it are never answered; a COPY by a simple
-// Query is answered as ever.
+// Query is answered as ever. What else comes before the end fails the COPY.
 func (d *dues) copyIn() bool {
-	if d.none() {
-		return true
-	}
-	if d.list[d.head].due == forQuery {
-		for _, x := range d.list[d.head+1:] {
-			if x.due == copyEnd {
-				return false
-			}
-		}
-		return true
+	if !d.none() && d.list[d.head].due == forQuery {
+		return d.head+1 == len(d.list) || d.list[d.head+1].due != copyEnd
 	}
 	for !d.none() {
-		x := d.list[d.head].due
-		d.head++
-		if x == copyEnd {
+		switch d.list[d.head].due {
+		case forSync:
+			d.head++
+		case copyEnd:
+			d.head++
+			d.rewind()
+			return false
+		default:
 			return false
 		}
 	}
-	d.marks()
+	d.rewind()
 	return true
 }

@@ -128,7 +128,7 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 		if s.copyIn {
 			s.copyIn = false
 		} else {
-			s.due.push(copyEnd)
+			s.due.endsCopy(c.batch.open)
 		}
 	case wire.CopyData:
 	case wire.Parse:

@@ -31,12 +31,13 @@ const harmless = `'btree_gin', 'btree_gist', 'citext', 'cube', 'earthdistance', 
 // be read, and whether something calls them that a query's text does not show.
 // Behind them, under the empty name, come the texts of views, rules, policies,
 // defaults, constraints, indexes and triggers that call one of PostgreSQL's own
-// functions that leave state: pg_depend does not tell of those. Every name is
-// qualified, since a client's search_path may apply.
+// functions that leave state: pg_depend does not tell of those. Views over
+// pg_settings can be updated, which sets. Every name is qualified, since a
+// client's search_path may apply.
 const routinesSQL = `
 SELECT p.proname,
  CASE WHEN l.lanname OPERATOR(pg_catalog.=) ANY (ARRAY['sql', 'plpgsql']) THEN
-  CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_catalog.pg_get_function_sqlbody(p.oid) END END,
+  pg_catalog.concat(CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_catalog.pg_get_function_sqlbody(p.oid) END, '; ', pg_catalog.pg_get_expr(p.proargdefaults, 0)) END,
  (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid OPERATOR(pg_catalog.=) p.oid)
   OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
    AND d.refobjid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'n'
@@ -46,6 +47,10 @@ WHERE p.oid OPERATOR(pg_catalog.>=) 16384 AND NOT EXISTS (
  SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
  WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) p.oid
   AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) ANY (ARRAY[` + harmless + `]))
+UNION ALL SELECT c.relname, 'update pg_settings', 'false' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_rewrite r ON r.ev_class OPERATOR(pg_catalog.=) c.oid
+ JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) r.oid
+  AND d.refobjid OPERATOR(pg_catalog.=) 'pg_catalog.pg_settings'::pg_catalog.regclass
+ WHERE c.oid OPERATOR(pg_catalog.>=) 16384
 UNION ALL SELECT '', x.text, 'true' FROM (
  SELECT pg_catalog.pg_get_ruledef(oid), ev_action::pg_catalog.text FROM pg_catalog.pg_rewrite WHERE oid OPERATOR(pg_catalog.>=) 16384
  UNION ALL SELECT pg_catalog.pg_get_expr(adbin, adrelid), adbin::pg_catalog.text FROM pg_catalog.pg_attrdef WHERE oid OPERATOR(pg_catalog.>=) 16384

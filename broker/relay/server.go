@@ -223,8 +223,8 @@ func (l *loop) failed(s *server, f wire.Fields) {
 
 // readied is a ReadyForQuery: one more answer is complete.
 func (l *loop) readied(s *server, body []byte) bool {
-	owed, ok := s.due.ready()
 	c := s.client
+	owed, ok := s.due.ready(c != nil && c.batch.open)
 	if !ok || len(body) != 1 || c == nil && owed < forScan {
 		l.lost(s)
 		return false

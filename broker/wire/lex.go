@@ -58,6 +58,7 @@ type lexer struct {
 	nth       int               // words seen in this statement
 	before    []byte            // the word before this one
 	routine   bool              // it is in a routine's body
+	updates   bool              // the word UPDATE came
 	enter     func(body []byte) // what is done with the body of a DO; nil: it is classified
 }
 
@@ -255,8 +256,11 @@ func (l *lexer) anywhere(w []byte) {
 	}
 	switch w[0] | 0x20 {
 	case 't':
-		if (is(w, "temp") || is(w, "temporary")) && l.makesTemp() {
+		switch {
+		case (is(w, "temp") || is(w, "temporary")) && l.makesTemp():
 			l.class |= Temps
+		case is(w, "ts_stat"), is(w, "ts_rewrite"):
+			l.runs()
 		}
 	case 'p':
 		if begins(w, "pg_") {
@@ -276,12 +280,21 @@ func (l *lexer) anywhere(w []byte) {
 			l.class |= Sequences
 		}
 	case 'c':
-		if is(w, "currval") {
+		switch {
+		case is(w, "currval"):
 			l.class |= Sequences
+		case begins(w, "crosstab"), is(w, "connectby"):
+			l.runs()
 		}
 	case 'd':
 		if begins(w, "dblink") {
 			l.class |= Opens
+		}
+	case 'u':
+		l.updates = l.updates || is(w, "update")
+	case 'q':
+		if begins(w, "query_to_xml") {
+			l.runs()
 		}
 	case 'e':
 		switch {
@@ -314,6 +327,8 @@ func (l *lexer) builtin(w []byte) {
 	switch {
 	case begins(w, "pg_temp"):
 		l.class |= Temps
+	case is(w, "pg_settings") && l.updates: // a rule of it sets what is updated
+		l.class |= Hides
 	case begins(w, "pg_advisory_unlock"):
 		l.class |= Unlocks | Frees
 	case begins(w, "pg_advisory_xact"), begins(w, "pg_try_advisory_xact"):

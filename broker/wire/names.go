@@ -29,7 +29,7 @@ func (l *lexer) setNames(f func(name string)) {
 		l.before = w
 		switch {
 		case is(w, "set_config"):
-			if n, local, known := l.arguments(); known && !local {
+			if n, local, known := l.configured(); known && !local {
 				f(n)
 			}
 		case is(w, "set_limit"):
@@ -84,7 +84,7 @@ func folded(sql []byte, at int, w []byte) string {
 // config looks at a call of set_config: with a name that the text shows it is
 // like SET, and with is_local true it ends with its transaction.
 func (l *lexer) config() {
-	name, local, known := l.arguments()
+	name, local, known := l.configured()
 	switch {
 	case local:
 	case !known:
@@ -99,12 +99,42 @@ func (l *lexer) config() {
 	}
 }
 
-// arguments reads those of the set_config whose name was just passed, without
-// moving on: the setting's name if it is a plain constant, and whether the third
-// says true.
-func (l *lexer) arguments() (name string, local, known bool) {
+// configured reads the arguments of the set_config whose name was just passed: the
+// setting's name if it is a plain constant, and whether the third says true.
+func (l *lexer) configured() (name string, local, known bool) {
+	args, n := l.arguments()
+	if n == 0 {
+		return "", false, false
+	}
+	name, known = constant(args[0])
+	return name, n == 3 && isTrue(args[2]), known
+}
+
+// runs looks at a call of a function that runs its first argument as a query.
+func (l *lexer) runs() {
+	args, n := l.arguments()
+	if n > 0 {
+		if query, ok := constant(args[0]); ok {
+			l.code([]byte(query))
+			return
+		}
+	}
+	l.class |= Hides | Blind
+}
+
+// arguments reads those of the function whose name was just passed, without moving
+// on: the first three as they stand, and how many there are; 0 if they cannot be
+// told.
+func (l *lexer) arguments() (args [3][]byte, n int) {
 	x := lexer{b: l.b, at: l.at, backslash: l.backslash}
-	depth, nth, start := 0, 0, 0
+	depth, start := 0, 0
+	end := func() {
+		if n < len(args) {
+			args[n] = x.b[start:x.at]
+		}
+		n++
+		start = x.at + 1
+	}
 	for x.at < len(x.b) {
 		c := x.b[x.at]
 		switch {
@@ -112,26 +142,24 @@ func (l *lexer) arguments() (name string, local, known bool) {
 			if depth++; depth == 1 {
 				start = x.at + 1
 			}
-		case c == ')' && depth <= 1:
-			return name, nth == 2 && isTrue(x.b[start:x.at]), known
-		case c == ')':
+		case c == ')' && depth == 1:
+			end()
+			return args, n
+		case c == ')' && depth > 1:
 			depth--
 		case c == ',' && depth == 1:
-			if nth++; nth == 1 {
-				name, known = constant(x.b[start:x.at])
-			}
-			start = x.at + 1
-		case c == ';' || depth == 0 && kind[c]&mark != 0 && c != '"':
-			return "", false, false
-		case c == '\'' && depth > 0 && kind[x.b[x.at-1]]&letter != 0: // E'', U&'' and the like
-			return "", false, false
+			end()
+		case depth == 0 && kind[c]&(letter|digit|mark) != 0 && c != '/' && c != '-', c == ')', c == ';':
+			return args, 0
+		case c == '\'' && kind[x.b[x.at-1]]&letter != 0: // E'', B'' and the like
+			return args, 0
 		case kind[c] == mark:
 			x.mark(c)
 			continue
 		}
 		x.at++
 	}
-	return "", false, false
+	return args, 0
 }
 
 // constant is what a plain string constant says.
