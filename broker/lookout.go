@@ -21,14 +21,16 @@ type lookout struct{ *Broker }
 type visited struct {
 	mu     sync.Mutex
 	routes map[string]*registry.Route // by tenant id
+	logins map[poolKey]uint64         // of clients, since New
 }
 
 func (v *visited) note(r *registry.Route) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.routes == nil {
-		v.routes = map[string]*registry.Route{}
+		v.routes, v.logins = map[string]*registry.Route{}, map[poolKey]uint64{}
 	}
+	v.logins[poolKey{r.Slug, r.Role}]++
 	if before := v.routes[r.TenantID]; before == nil || before.Version <= r.Version {
 		v.routes[r.TenantID] = r
 	}
@@ -45,6 +47,12 @@ func (v *visited) of(tenant string) *registry.Route {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.routes[tenant]
+}
+
+func (v *visited) loginsOf(key poolKey) uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.logins[key]
 }
 
 // tenantID is the id of a slug's tenant; "" of "", which stands for all.
@@ -115,7 +123,8 @@ func (o lookout) Pools(ctx context.Context) ([]console.Pool, error) {
 		}
 	}
 	var out []console.Pool
-	for _, p := range pools {
+	for key, p := range pools {
+		p.Traffic.Logins = o.visited.loginsOf(key)
 		out = append(out, *p)
 	}
 	slices.SortFunc(out, func(a, b console.Pool) int {
@@ -125,7 +134,7 @@ func (o lookout) Pools(ctx context.Context) ([]console.Pool, error) {
 }
 
 // sum adds a pool's counters. The relay does not time queries apart from their
-// transactions, nor count what belongs to named statements.
+// transactions, nor count what clients prepare and bind: those stay 0.
 func sum(t *console.Traffic, s relay.PoolStats) {
 	t.Assignments += s.Transaction.Count()
 	t.Transactions += s.Transaction.Count()
@@ -190,12 +199,12 @@ func (o lookout) Databases(ctx context.Context) ([]console.Database, error) {
 	everything := o.pauses.everything()
 	var out []console.Database
 	for _, r := range o.visited.all() {
-		_, barred := o.watch.barrier(r.TenantID)
+		barrier, barred := o.watch.barrier(r.TenantID)
 		out = append(out, console.Database{
 			Name: r.Slug, Host: r.Server.Host, Port: r.Server.Port, Database: r.Database,
 			PoolSize: r.PoolSize, MinPoolSize: r.MinPoolSize, ServerLifetime: o.cfg.ServerLifetime, Mode: o.orDefault(r.PoolMode),
 			Servers: servers[r.TenantID], MaxClients: r.MaxClients, Clients: clients[r.TenantID],
-			Paused: everything || o.pauses.tenant(r.TenantID), Disabled: barred,
+			Paused: everything || o.pauses.tenant(r.TenantID), Disabled: barred && barrier.Status != registry.Migrating,
 		})
 	}
 	return out, nil

@@ -15,8 +15,8 @@ import (
 // them, those that come later included. The relay keeps a paused tenant's new
 // transactions waiting, without a time-out. Safe for concurrent use.
 type pauses struct {
-	// entering is held, shared, by who brings a client in, so that all see a pause
-	// of everything or are seen by it.
+	// entering is held, shared, by who brings a client in, so that each client sees
+	// a pause of everything or is seen by it. It is taken before mu.
 	entering sync.RWMutex
 
 	mu      sync.Mutex

@@ -20,7 +20,7 @@ func settingsOf(c Config) []console.Setting {
 		s("client_idle_timeout", seconds(c.ClientIdleTimeout)),
 		s("client_login_timeout", seconds(c.ClientLoginTimeout)),
 		{Name: "client_tls_sslmode", Value: offersTLS(c), Reloads: true}, // its certificate
-		s("default_pool_size", "10"), // the plan STARTER's, as a registry is made; SHOW DATABASES has each tenant's
+		s("default_pool_size", "10"),                                     // the plan STARTER's, as a registry is made; SHOW DATABASES has each tenant's
 		s("idle_transaction_timeout", seconds(c.IdleTransactionTimeout)),
 		s("ignore_startup_parameters", ""), // all are carried
 		s("max_client_conn", integer(c.MaxClients)),
