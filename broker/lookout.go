@@ -16,11 +16,11 @@ import (
 // know, in the console's terms.
 type lookout struct{ *Broker }
 
-// visited are the routes that clients have taken, the newest of each tenant. Safe
-// for concurrent use.
+// visited are the routes that clients have taken, the newest of each slug: who is
+// deleted for good leaves it to another tenant. Safe for concurrent use.
 type visited struct {
 	mu     sync.Mutex
-	routes map[string]*registry.Route // by tenant id
+	routes map[string]*registry.Route // by slug
 	logins map[poolKey]uint64         // of clients, since New
 }
 
@@ -31,8 +31,8 @@ func (v *visited) note(r *registry.Route) {
 		v.routes, v.logins = map[string]*registry.Route{}, map[poolKey]uint64{}
 	}
 	v.logins[poolKey{r.Slug, r.Role}]++
-	if before := v.routes[r.TenantID]; before == nil || before.Version <= r.Version {
-		v.routes[r.TenantID] = r
+	if before := v.routes[r.Slug]; before == nil || before.TenantID != r.TenantID || before.Version <= r.Version {
+		v.routes[r.Slug] = r
 	}
 }
 
@@ -43,10 +43,11 @@ func (v *visited) all() []*registry.Route {
 	return slices.SortedFunc(maps.Values(v.routes), func(a, b *registry.Route) int { return cmp.Compare(a.Slug, b.Slug) })
 }
 
-func (v *visited) of(tenant string) *registry.Route {
+// of is the route to a slug, nil if nobody has taken one.
+func (v *visited) of(slug string) *registry.Route {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.routes[tenant]
+	return v.routes[slug]
 }
 
 func (v *visited) loginsOf(key poolKey) uint64 {
@@ -60,10 +61,8 @@ func (b *Broker) tenantID(ctx context.Context, slug string) (string, error) {
 	if slug == "" {
 		return "", nil
 	}
-	for _, r := range b.visited.all() {
-		if r.Slug == slug {
-			return r.TenantID, nil
-		}
+	if r := b.visited.of(slug); r != nil {
+		return r.TenantID, nil
 	}
 	// Nobody has been there yet. Whose login asks does not matter for the tenant.
 	entry, err := b.reg.Lookup(ctx, slug, console.Names()[0])
@@ -95,7 +94,7 @@ func (o lookout) Pools(ctx context.Context) ([]console.Pool, error) {
 		p := pools[key]
 		if p == nil {
 			p = &console.Pool{Database: s.Slug, User: s.Role, Mode: o.orDefault("")}
-			if r := o.visited.of(s.Tenant); r != nil {
+			if r := o.visited.of(s.Slug); r != nil {
 				p.Mode = o.orDefault(r.PoolMode)
 			}
 			pools[key] = p

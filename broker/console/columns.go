@@ -91,6 +91,7 @@ var (
 	stateColumns   = columns(text, "key", "value")
 	memColumns     = join(columns(text, "name"), columns(int4, "size", "used", "free", "memtotal"))
 	peersColumns   = join(columns(int4, "peer_id"), columns(text, "host"), columns(int4, "port", "pool_size"))
+	peerPools      = columns(int4, "peer_id", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active_cancel", "sv_login")
 	hostsColumns   = join(columns(text, "hostname"), columns(int8, "ttl"), columns(text, "addrs"))
 	zonesColumns   = join(columns(text, "zonename"), columns(int8, "serial"), columns(int4, "count"))
 )

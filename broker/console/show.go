@@ -29,6 +29,7 @@ var tables = map[string]table{
 	"lists":          {listsColumns, showLists},
 	"mem":            {memColumns, none},
 	"peers":          {peersColumns, none},
+	"peer_pools":     {peerPools, none},
 	"pins":           {pinColumns, showPins},
 	"pools":          {poolColumns, showPools},
 	"servers":        {socketColumns, showServers},

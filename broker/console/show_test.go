@@ -81,7 +81,7 @@ func written(r *pgconn.Result) string {
 
 // shows are all tables.
 var shows = []string{
-	"CLIENTS", "CONFIG", "DATABASES", "DNS_HOSTS", "DNS_ZONES", "LISTS", "MEM", "PEERS", "PINS", "POOLS", "SERVERS", "STATE",
+	"CLIENTS", "CONFIG", "DATABASES", "DNS_HOSTS", "DNS_ZONES", "LISTS", "MEM", "PEERS", "PEER_POOLS", "PINS", "POOLS", "SERVERS", "STATE",
 	"STATS", "STATS_AVERAGES", "STATS_TOTALS", "TOTALS", "USERS", "VERSION",
 }
 
