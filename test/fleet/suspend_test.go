@@ -65,8 +65,9 @@ func TestSuspensionReachesAReplicaThatIsStopped(t *testing.T) {
 	require.Error(t, outcome(ctx, t, reads))
 	require.Error(t, run(writer, "COMMIT"))
 	await(ctx, t, "replica B, that knows of the suspension", func() bool {
-		err := try(ctx, tn.at(b)) // it may not know yet; PostgreSQL does
+		err := try(ctx, tn.at(b)) // it may not know yet; PostgreSQL does, and the registry when asked
 		require.Error(t, err, "replica B serves a suspended tenant")
+		require.NotEqual(t, pgerrcode.TooManyConnections, reason(err), "PostgreSQL's fence is no lack of connections")
 		return errors.As(err, &told) && told.Code == pgerrcode.CannotConnectNow && told.Detail == "unpaid"
 	})
 	require.Error(t, run(idle, "SELECT 1"))
