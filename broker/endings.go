@@ -54,17 +54,10 @@ var errDisconnected = &clientError{
 // and counts them.
 func (b *Broker) explain(r relay.Refusal, t *relay.Target, about string) wire.Fields {
 	e := b.refusal(r, t, about)
-	f := e.Fields()
-	switch r {
-	case relay.Waiting:
-		f.Severity = "NOTICE"
-		return f
-	case relay.QueryTimeout, relay.StateRefused, relay.BlockRefused:
-		f.Severity = "ERROR" // the connection lives
-		return f
+	if r != relay.Waiting {
+		b.counters.ended.count(e.code)
 	}
-	b.counters.ended.count(e.code)
-	return f
+	return e.Fields()
 }
 
 func (b *Broker) refusal(r relay.Refusal, t *relay.Target, about string) *clientError {

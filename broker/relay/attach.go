@@ -159,7 +159,9 @@ func (l *loop) late(p *Pool) {
 	for c := p.waiting.first; c != nil && l.clock.Sub(c.since) >= t.Times.WaitNotify; c = c.next {
 		if !c.notified {
 			c.notified = true
-			l.write(&c.conn, wire.AppendNotice(nil, l.explain(c, Waiting, about)))
+			f := l.explain(c, Waiting, about)
+			f.Severity = "NOTICE"
+			l.write(&c.conn, wire.AppendNotice(nil, f))
 		}
 	}
 }

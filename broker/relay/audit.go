@@ -84,6 +84,7 @@ func (l *loop) audit(s *server) {
 		}
 	}
 	q.state = q.class&wire.Sticks != 0 || c.pins&pinAudited != 0 && q.class&wire.Frees != 0
+	q.state = q.state || c.pins&pinTemp != 0 && slices.Contains(q.names, "search_path")
 	q.locks = q.class&(wire.Locks|wire.Hides) != 0 || c.pins&pinLock != 0 && q.class&(wire.Unlocks|wire.Frees) != 0
 	c.suspect &^= q.class
 	c.touched, c.unnamed = nil, false // the question uses the unnamed statement

@@ -189,11 +189,12 @@ func (l *loop) explain(c *client, why Refusal, about string) wire.Fields {
 	return l.cfg.Explain(why, c.pool.Target(), about)
 }
 
-// fatal ends c with an error.
+// fatal ends c with an error, which is the last thing it hears.
 func (l *loop) fatal(c *client, f wire.Fields) {
 	if c.gone {
 		return
 	}
+	f.Severity = "FATAL"
 	l.write(&c.conn, wire.AppendError(nil, f))
 	l.end(c)
 }

@@ -92,8 +92,9 @@ func (l *loop) pass(c *client, s *server, begun, rest []byte) {
 	}
 	if c.fresh {
 		c.fresh = false
+		first := l.prelude(l.first[:0], c, s)
 		s.last = c.serial
-		if first := l.prelude(l.first[:0], c, s); len(first) > 0 {
+		if len(first) > 0 {
 			l.first = append(append(first, begun...), rest...)
 			l.write(&s.conn, l.first)
 			return

@@ -37,6 +37,7 @@ func (l *loop) denied(c *client, s *server, e effect) *refusal {
 
 // failing is f in the place of a syntax error.
 func failing(f wire.Fields) *refusal {
+	f.Severity = "ERROR" // the connection lives
 	return &refusal{Fields: f, code: "42601", about: nothing}
 }
 

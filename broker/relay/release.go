@@ -31,9 +31,7 @@ func (l *loop) release(s *server) {
 	p := s.pool
 	switch {
 	case c.mode == Statement && s.status != wire.Idle: // a way to begin that was not foreseen
-		f := l.explain(c, BlockRefused, "")
-		f.Severity = "FATAL"
-		l.fatal(c, f)
+		l.refuse(c, BlockRefused)
 	case p.stale && !p.scanning:
 		l.rescan(s)
 	case c.crowds:

@@ -60,7 +60,7 @@ func newRig(t testing.TB, size int, change ...func(*relay.Config)) *rig {
 		Loops: 1, QueryWait: 30 * time.Second, CancelWait: 10 * time.Second, HoldWait: 30 * time.Second, LoginRetry: 100 * time.Millisecond, MaxStatements: 50, ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour,
 		Limits: &everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Explain: func(r relay.Refusal, _ *relay.Target, _ string) wire.Fields {
-			return wire.Fields{Severity: "FATAL", Code: "XX000", Message: fmt.Sprint("refusal ", uint8(r))}
+			return wire.Fields{Code: "XX000", Message: refusal(r)}
 		},
 	}
 	for _, f := range change {
@@ -79,6 +79,9 @@ func newRig(t testing.TB, size int, change ...func(*relay.Config)) *rig {
 	})
 	return r
 }
+
+// refusal is what the rig's clients are told.
+func refusal(r relay.Refusal) string { return fmt.Sprint("refusal ", uint8(r)) }
 
 func (r *rig) dial(ctx context.Context) (*relay.Server, error) {
 	c, err := pgconn.Connect(ctx, r.url)

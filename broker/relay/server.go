@@ -209,7 +209,9 @@ func (l *loop) failed(s *server, f wire.Fields) {
 		s.instead = wire.AppendError(nil, x.instead.Fields)
 	}
 	if c.overdue && f.Code == cancelled.Code {
-		s.instead = wire.AppendError(nil, l.explain(c, QueryTimeout, ""))
+		late := l.explain(c, QueryTimeout, "")
+		late.Severity = "ERROR"
+		s.instead = wire.AppendError(nil, late)
 	}
 	if !s.due.failed(func(x owed) { l.void(s, x) }) && c.batch.open {
 		s.skipping = true

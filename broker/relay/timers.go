@@ -140,9 +140,7 @@ func (l *loop) watchClient(c *client) bool {
 		c.overdue = true
 		l.cancel(c)
 	case c.overdue && over(t.Query+l.cfg.CancelWait, c.at): // the server does not react
-		f := l.explain(c, QueryTimeout, "")
-		f.Severity = "FATAL"
-		l.fatal(c, f)
+		l.refuse(c, QueryTimeout)
 	}
 	return true
 }
