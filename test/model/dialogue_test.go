@@ -21,6 +21,7 @@ type dialogue struct {
 	simply   bool                       // … for a Query
 	row      []byte                     // the beginning of a row of the data
 	status   byte                       // of the last ReadyForQuery
+	dying    bool                       // nothing more will come but the end
 }
 
 func newDialogue() *dialogue { return &dialogue{status: wire.Idle} }
@@ -41,6 +42,8 @@ func (d *dialogue) holds() bool {
 func (d *dialogue) owed() bool {
 	for {
 		switch {
+		case d.dying:
+			return true
 		case d.copying && len(d.queue) == 0:
 			return false
 		case d.copying:
@@ -117,9 +120,18 @@ func (d *dialogue) hear(a answer) {
 		}
 		return
 	}
+	if a.kind() == wire.Error && wire.ParseError(a.body()).Severity == "FATAL" {
+		d.dying = true
+		return
+	}
 	switch {
 	case d.copying && (a.kind() == wire.Error || a.kind() == complete):
 		d.copying = false
+		switch d.queue[0].(type) {
+		case *pgproto3.CopyData, *pgproto3.CopyDone, *pgproto3.CopyFail:
+		default: // it is not read to its end, so PostgreSQL ends the connection
+			d.dying = true
+		}
 		d.queue = d.queue[1:]
 		d.skipping = a.kind() == wire.Error && !d.simply
 	case d.running:

@@ -70,6 +70,9 @@ type answer []byte
 func (a answer) kind() byte   { return a[0] }
 func (a answer) body() []byte { return a[wire.HeaderLen:] }
 
+// theEnd stands for a connection that PostgreSQL closes.
+var theEnd = answer{0, 0, 0, 0, 0}
+
 // String is one line of a report.
 func (a answer) String() string {
 	body := a.body()
@@ -101,7 +104,7 @@ func (a answer) String() string {
 // names of the answers that have no other text.
 var names = map[byte]string{
 	'1': "ParseComplete", '2': "BindComplete", '3': "CloseComplete", 'I': "EmptyQuery", 'n': "NoData", 's': "Suspended",
-	't': "Parameters", 'G': "CopyIn", 'H': "CopyOut", 'd': "CopyData", 'c': "CopyDone", 'V': "Function", 'A': "Notification",
+	't': "Parameters", 'G': "CopyIn", 'H': "CopyOut", 'd': "CopyData", 'c': "CopyDone", 'V': "Function", 'A': "Notification", 0: "the end",
 }
 
 // columns is the names, types and formats of a RowDescription.

@@ -14,8 +14,12 @@ import (
 )
 
 // patience is how long an answer that must come may take. PostgreSQL needs a
-// millisecond; a new server some ten.
-const patience = 10 * time.Second
+// millisecond; a new server some ten. While a failure is made shorter there is less
+// time for each try.
+const (
+	patience     = 10 * time.Second
+	lessPatience = 2 * time.Second
+)
 
 // play is one sequence on its way.
 type play struct {
@@ -23,6 +27,8 @@ type play struct {
 	servers int
 	cast    []*actor // who takes part
 	report  []string
+
+	patience time.Duration
 }
 
 // errDiffer is the same for all failures, so that rapid knows a shrunk one for the
@@ -31,11 +37,15 @@ var errDiffer = errors.New("the broker's answers are not PostgreSQL's")
 
 // perform plays s on the stage and returns what happened, if that was not right.
 func (th *theatre) perform(s sequence) (report string, err error) {
-	p := &play{stage: th.stage(s.setting), servers: s.servers}
+	p := &play{stage: th.stage(s.setting), servers: s.servers, patience: patience}
+	if th.failed {
+		p.patience = lessPatience
+	}
 	defer func() {
 		if err != nil {
 			report = strings.Join(p.report, "\n")
 			p.strike()
+			th.failed = true
 		}
 	}()
 	for i, a := range p.actors {
@@ -70,8 +80,9 @@ func (p *play) send(a *actor, x step) error {
 	if a.talk.copying && !x.vanish && !continues(list) {
 		list = append(a.talk.closers(), list...)
 	}
+	a.pinning = slices.ContainsFunc(list, func(m message) bool { return m.pins })
+	a.pins = a.pins || a.pinning
 	for _, m := range list {
-		a.pins = a.pins || m.pins
 		p.say("%s  %s", a.letter, m)
 	}
 	bytes := encode(p.life, list)
@@ -88,14 +99,19 @@ func (p *play) send(a *actor, x step) error {
 	}
 	if x.vanish {
 		p.say("%s  vanishes", a.letter)
-		a.client.hangUp()
-		a.twin.hangUp()
-		a.holds, a.pins = false, false
-		p.connect(a)
+		p.again(a)
 		return nil
 	}
 	a.talk.say(list)
 	return p.hear(a)
+}
+
+// again has a lose both connections and come back.
+func (p *play) again(a *actor) {
+	a.client.hangUp()
+	a.twin.hangUp()
+	a.holds, a.pins = false, false
+	p.connect(a)
 }
 
 // continues reports whether list goes on with a COPY.
@@ -114,6 +130,10 @@ func continues(list []message) bool {
 func (p *play) hear(a *actor) error {
 	for a.talk.owed() {
 		x, err := p.await(a.twin)
+		if err != nil && a.talk.dying {
+			a.expected = append(a.expected, theEnd)
+			break
+		}
 		if err != nil {
 			return p.fail("%s's twin hears nothing more: %v", a.letter, err)
 		}
@@ -131,7 +151,7 @@ func (p *play) hear(a *actor) error {
 func (a *actor) completed(x answer) {
 	switch tag := string(x.body()); {
 	case tag == "DISCARD ALL\x00":
-		a.pins = false
+		a.pins = a.pinning // perhaps after it
 	case strings.HasPrefix(tag, "INSERT"), strings.HasPrefix(tag, "COPY"):
 		a.wrote = true
 	}
@@ -139,7 +159,7 @@ func (a *actor) completed(x answer) {
 
 // await waits for l's next answer.
 func (p *play) await(l *line) (answer, error) {
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(p.patience)
 	defer limit.Stop()
 	for {
 		if x, err := l.take(); x != nil || err != nil {
@@ -148,14 +168,14 @@ func (p *play) await(l *line) (answer, error) {
 		select {
 		case <-p.stirred:
 		case <-limit.C:
-			return nil, fmt.Errorf("not within %v", patience)
+			return nil, fmt.Errorf("not within %v", p.patience)
 		}
 	}
 }
 
 // settle waits for the answers that must come: the rule of waiting.
 func (p *play) settle() error {
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(p.patience)
 	defer limit.Stop()
 	for p.must() {
 		moved := false
@@ -172,7 +192,12 @@ func (p *play) settle() error {
 		select {
 		case <-p.stirred:
 		case <-limit.C:
-			return p.fail("no answer within %v, although a server must be free", patience)
+			for _, a := range p.cast {
+				if a.sent {
+					p.say("%s    waits for: %s", a.letter, a.expected[0])
+				}
+			}
+			return p.fail("no answer in time, although a server must be free")
 		}
 	}
 	return nil
@@ -201,6 +226,12 @@ func (p *play) compare(a *actor) (bool, error) {
 	}
 	for len(a.expected) > 0 {
 		x, err := a.client.take()
+		if err != nil && a.expected[0].kind() == theEnd.kind() {
+			p.say("%s    %s", a.letter, theEnd)
+			a.expected = nil
+			p.again(a)
+			break
+		}
 		if err != nil {
 			return false, p.fail("%s hears nothing more: %v\n   direct: %s", a.letter, err, a.expected[0])
 		}
@@ -238,17 +269,17 @@ func (p *play) same(client, twin answer) bool {
 // and look again.
 func (p *play) end() error {
 	if err := p.round(func(a *actor) [][]message {
-		return [][]message{append(a.talk.closers(), query("rollback", false)), {query(probe, suspect)}, {query("discard all", false)}}
+		return [][]message{append(a.talk.closers(), query("rollback", false)), {query(probe, false)}, {query("discard all", false)}}
 	}); err != nil {
 		return err
 	}
 	if err := p.round(func(a *actor) [][]message {
 		list := []message{query("discard all", false)}
 		if a.wrote {
-			list = append([]message{query(strings.ReplaceAll(tidy, "{c}", a.letter), suspect)}, list...)
+			list = append([]message{query(strings.ReplaceAll(tidy, "{c}", a.letter), false)}, list...)
 		}
 		a.wrote = false
-		return [][]message{{query(probe, suspect)}, list}
+		return [][]message{{query(probe, false)}, list}
 	}); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type theatre struct {
 	t      testing.TB
 	plant  plant
 	stages map[setting]*stage
+	failed bool // a sequence has
 }
 
 // plant is what is done to the way between client, relay and PostgreSQL.
@@ -54,6 +55,7 @@ type actor struct {
 	expected []answer // what the twin has heard
 	holds    bool     // it holds a server for sure
 	pins     bool     // it may hold one for what it has left behind
+	pinning  bool     // … in the step that it has sent last
 	later    []step   // put off until it is answered
 }
 
@@ -100,6 +102,7 @@ func (th *theatre) stage(k setting) *stage {
 		s.empty()
 		s.rig = relaytest.Start(s.life, relaytest.Options{
 			URL: s.brokered, PoolSize: k.servers, Wrap: th.plant.server,
+			Target: func(t *relay.Target) { t.MaxPinned = k.servers },
 		})
 		for i := range s.actors {
 			s.actors[i] = &actor{letter: letter(i)}
