@@ -99,7 +99,7 @@ func TestBadRequestsSayWhatIsWrong(t *testing.T) {
 		{"reserved", `{"slug":"postgres"}`, http.StatusUnprocessableEntity, "reserved"},
 		{"too long", `{"slug":"` + strings.Repeat("a", 50) + `"}`, http.StatusUnprocessableEntity, "at most 49"},
 		{"unknown plan", `{"slug":"a","plan":"GOLD"}`, http.StatusUnprocessableEntity, "STARTER, BUSINESS, ENTERPRISE"},
-		{"pool mode", `{"slug":"a","poolMode":"x"}`, http.StatusUnprocessableEntity, "transaction, session"},
+		{"pool mode", `{"slug":"a","poolMode":"x"}`, http.StatusUnprocessableEntity, "auto, transaction, statement, session"},
 		{"negative", `{"slug":"a","maxClients":-1}`, http.StatusUnprocessableEntity, "maxClients"},
 		{"two faults", `{"slug":"A","plan":"GOLD"}`, http.StatusUnprocessableEntity, `"errors":[{`},
 		{"too large", `{"slug":"a","name":"` + strings.Repeat("x", 70<<10) + `"}`, http.StatusRequestEntityTooLarge, "64 KiB"},

@@ -18,7 +18,7 @@ import (
 
 // schemaVersion is the oldest schema this release works with: the newest file in
 // migrations/registry, held by a test. Newer ones only add.
-const schemaVersion = 10
+const schemaVersion = 11
 
 // Config says where the registry is and how long to remember its answers.
 type Config struct {
