@@ -48,9 +48,7 @@ func Start(t testing.TB, o Options) *Rig {
 		Loops: 1, QueryWait: 30 * time.Second, CancelWait: 10 * time.Second, HoldWait: 30 * time.Second, LoginRetry: 100 * time.Millisecond,
 		MaxStatements: 50, ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour,
 		Limits: &everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Explain: func(r relay.Refusal, _ *relay.Target, about string) wire.Fields {
-			return wire.Fields{Severity: "FATAL", Code: "XX000", Message: fmt.Sprint("refusal ", uint8(r)), Detail: about}
-		},
+		Explain: explain,
 	}
 	if o.Config != nil {
 		o.Config(&cfg)
@@ -85,6 +83,26 @@ func (r *Rig) Pool() relay.PoolStats {
 	require.NoError(r.t, err)
 	require.Len(r.t, all, 1)
 	return all[0]
+}
+
+// Pins are the reasons for which clients keep their servers, of all clients.
+func (r *Rig) Pins() (all []string) {
+	r.t.Helper()
+	clients, err := r.relay.Clients(context.Background())
+	require.NoError(r.t, err)
+	for _, c := range clients {
+		all = append(all, c.Pins...)
+	}
+	return all
+}
+
+// explain gives a refusal the SQLSTATE that tests look for, and a number.
+func explain(why relay.Refusal, _ *relay.Target, about string) wire.Fields {
+	f := wire.Fields{Severity: "FATAL", Code: "XX000", Message: fmt.Sprint("refusal ", uint8(why)), Detail: about}
+	if why == relay.StateRefused || why == relay.BlockRefused {
+		f.Severity, f.Code = "ERROR", "0A000"
+	}
+	return f
 }
 
 // dial opens a server for the relay.

@@ -1,0 +1,159 @@
+package state_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nusajournal/dermaga/broker/relay"
+	"github.com/nusajournal/dermaga/internal/relaytest"
+)
+
+// tally counts cells.
+type tally struct {
+	sync.Mutex
+	cells, impossible, refused int
+	failed                     map[string]int // by way
+}
+
+func TestNoStateLeaksAndNoneIsLost(t *testing.T) {
+	total := &tally{failed: map[string]int{}}
+	t.Run("kinds", func(t *testing.T) {
+		for _, k := range kinds {
+			t.Run(k.name, func(t *testing.T) {
+				t.Parallel()
+				allWays(t, k, total)
+			})
+		}
+	})
+	t.Logf("%d cells, %d that cannot be, %d stories that PostgreSQL itself cuts short", total.cells, total.impossible, total.refused)
+}
+
+func allWays(t *testing.T, k kind, total *tally) {
+	asSuper, url := database(t)
+	role := app
+	if k.super {
+		url, role = asSuper, super
+	}
+	setUp, err := pgconn.Connect(context.Background(), asSuper)
+	require.NoError(t, err)
+	defer func() { _ = setUp.Close(context.Background()) }()
+	known := map[bool]*fixed{}
+	for _, extended := range []bool{false, true} {
+		known[extended] = new(fixed)
+	}
+	all := ways
+	if !k.variant {
+		all = append(slices.Clone(ways), hidden...)
+	}
+	for _, w := range all {
+		t.Run(w.name, func(t *testing.T) {
+			r := &row{t: t, kind: k, plan: w.plan(k), setUp: setUp, url: url, role: role, rigs: map[int]*relaytest.Rig{}}
+			r.objects = k.objects + ";" + r.plan.objects
+			for _, extended := range []bool{false, true} {
+				r.cells(w.name, extended, known[extended], total)
+			}
+		})
+	}
+}
+
+// cells runs the cells of one protocol.
+func (r *row) cells(name string, extended bool, known *fixed, total *tally) {
+	modes := []relay.Mode{relay.Auto, relay.Transaction, relay.Statement, relay.Session}
+	if why := r.cannot(extended); why != "" {
+		total.Lock()
+		defer total.Unlock()
+		total.impossible += len(modes)
+		return
+	}
+	r.rebuild()
+	r.resolve()
+	want := r.truths(extended, known)
+	if name == "plain" {
+		known.plain = want.made
+		require.False(r.t, want.made.equal(want.fresh), "nothing is made: %q", want.steps)
+	}
+	r.mustWork(name, want.steps, total)
+	for _, mode := range modes {
+		if r.plan.fresh {
+			r.rebuild()
+			clear(r.rigs)
+		}
+		c := &cell{r, mode, extended, want}
+		var f faults
+		switch mode {
+		case relay.Auto:
+			if f = c.alone(); c.pinned && len(f) == 0 && !r.plan.fresh {
+				f = c.beside()
+			}
+		case relay.Session:
+			f = c.whole()
+		default:
+			f = c.brief(known.plain)
+		}
+		total.Lock()
+		total.cells++
+		if len(f) > 0 {
+			total.failed[name]++
+		}
+		total.Unlock()
+		if len(f) > 0 {
+			clear(r.rigs) // the next cell begins anew
+			r.t.Errorf("%s, %s, %s: %s", r.kind.name, name, c, strings.Join(f, "; "))
+		}
+	}
+}
+
+// cannot says why there are no such cells.
+func (r *row) cannot(extended bool) string {
+	switch {
+	case r.plan.impossible != "":
+		return r.plan.impossible
+	case r.kind.protocol && !extended:
+		return noSimple
+	}
+	for _, s := range r.plan.steps {
+		for _, a := range s {
+			switch {
+			case !extended && (a.parse != "" || a.bind != "" || a.args != nil && a.oid == 0 && a.call == ""):
+				return noSimple
+			}
+		}
+	}
+	return ""
+}
+
+// refusals are those of PostgreSQL itself, without a relay, that belong to a kind
+// and a way: the cell says only that the relay answers the same.
+var refusals = map[string]struct{ code, reason string }{
+	"search path, EXECUTE of a function":                       {"42883", "the path that EXECUTE plans with has lost the function"},
+	"search path with impostors, EXECUTE of a function":        {"42883", "the path that EXECUTE plans with has lost the function"},
+	"temporary replication slot, made, cleaned and made again": {"42710", "DISCARD ALL leaves the slot"},
+}
+
+// mustWork fails when a direct connection refuses a step that no story wants
+// refused: such a cell would prove nothing.
+func (r *row) mustWork(name string, steps []string, total *tally) {
+	r.t.Helper()
+	known := refusals[r.kind.name+", "+name]
+	for _, line := range steps {
+		for _, word := range strings.SplitAfter(line, "error ")[1:] {
+			switch code := word[:5]; code {
+			case r.plan.fails, "25P02":
+			case known.code:
+				total.Lock()
+				total.refused++
+				total.Unlock()
+				return
+			default:
+				r.t.Errorf("%s, %s: refused without a relay: %q", r.kind.name, name, steps)
+				return
+			}
+		}
+	}
+}
