@@ -195,7 +195,6 @@ func (o lookout) Databases(ctx context.Context) ([]console.Database, error) {
 		clients[s.Tenant] += s.Clients
 		servers[s.Tenant] += s.Servers
 	}
-	everything := o.pauses.everything()
 	var out []console.Database
 	for _, r := range o.visited.all() {
 		barrier, barred := o.watch.barrier(r.TenantID)
@@ -203,7 +202,7 @@ func (o lookout) Databases(ctx context.Context) ([]console.Database, error) {
 			Name: r.Slug, Host: r.Server.Host, Port: r.Server.Port, Database: r.Database,
 			PoolSize: r.PoolSize, MinPoolSize: r.MinPoolSize, ServerLifetime: o.cfg.ServerLifetime, Mode: o.orDefault(r.PoolMode),
 			Servers: servers[r.TenantID], MaxClients: r.MaxClients, Clients: clients[r.TenantID],
-			Paused: everything || o.pauses.tenant(r.TenantID), Disabled: barred && barrier.Status != registry.Migrating,
+			Paused: o.pauses.holds(r.TenantID), Disabled: barred && barrier.Status != registry.Migrating,
 		})
 	}
 	return out, nil
@@ -229,11 +228,14 @@ func (o lookout) LoginClients() int { return int(o.counters.halfOpen.Load()) }
 func (o lookout) Pause(ctx context.Context, database string) error { return o.pause(ctx, database) }
 
 func (o lookout) Resume(ctx context.Context, database string) error {
+	if database == "" {
+		return o.letGo(ctx, o.pauses.each()...)
+	}
 	id, err := o.tenantID(ctx, database)
 	if err != nil {
 		return err
 	}
-	return o.resumePaused(ctx, id)
+	return o.letGo(ctx, id)
 }
 
 func (o lookout) Kill(ctx context.Context, database string) error { return o.kill(ctx, database) }

@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
-	"maps"
 	"slices"
 	"sync"
 
@@ -15,16 +13,19 @@ import (
 // them, those that come later included. The relay keeps a paused tenant's new
 // transactions waiting, without a time-out. Safe for concurrent use.
 type pauses struct {
+	// turn is held by who changes the record and tells the relay, so that both come
+	// in the same order. It is taken before entering.
+	turn sync.Mutex
 	// entering is held, shared, by who brings a client in, so that each client sees
 	// a pause of everything or is seen by it. It is taken before mu.
 	entering sync.RWMutex
 
-	mu      sync.Mutex
-	all     chan struct{}            // closed when it is undone; nil: not everything is paused
-	tenants map[string]chan struct{} // likewise, by tenant id
+	mu  sync.Mutex
+	all chan struct{}            // closed when it is undone; nil: not everything is paused
+	one map[string]chan struct{} // likewise, by tenant id
 }
 
-func newPauses() *pauses { return &pauses{tenants: map[string]chan struct{}{}} }
+func newPauses() *pauses { return &pauses{one: map[string]chan struct{}{}} }
 
 func (p *pauses) everything() bool {
 	p.mu.Lock()
@@ -32,10 +33,11 @@ func (p *pauses) everything() bool {
 	return p.all != nil
 }
 
-func (p *pauses) tenant(id string) bool {
+// holds reports whether the tenant of this id is paused.
+func (p *pauses) holds(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.tenants[id] != nil
+	return p.all != nil || p.one[id] != nil
 }
 
 // begin notes a pause of the tenant of this id, or of everything if it is "". The
@@ -51,41 +53,41 @@ func (p *pauses) begin(id string) (ended <-chan struct{}, err error) {
 	case id == "":
 		p.all = make(chan struct{})
 		return p.all, nil
-	case p.tenants[id] == nil:
-		p.tenants[id] = make(chan struct{})
+	case p.one[id] == nil:
+		p.one[id] = make(chan struct{})
 	}
-	return p.tenants[id], nil
+	return p.one[id], nil
 }
 
-// end undoes a pause, and says of which tenants. Of everything, it undoes those of
-// single tenants too.
-func (p *pauses) end(id string) (ids []string, err error) {
+// end undoes what begin has noted, and reports whether there was anything.
+func (p *pauses) end(id string) bool {
 	p.entering.Lock()
 	defer p.entering.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if id != "" {
-		ended := p.tenants[id]
-		if ended == nil {
-			return nil, console.ErrNotPaused
-		}
-		delete(p.tenants, id)
-		close(ended)
-		return []string{id}, nil
+	ended := p.one[id]
+	if id == "" {
+		ended, p.all = p.all, nil
 	}
-	if p.all == nil && len(p.tenants) == 0 {
-		return nil, console.ErrNotPaused
+	if ended == nil {
+		return false
+	}
+	delete(p.one, id)
+	close(ended)
+	return true
+}
+
+// each are the ids for which begin has noted a pause.
+func (p *pauses) each() (ids []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id := range p.one {
+		ids = append(ids, id)
 	}
 	if p.all != nil {
-		close(p.all)
-		p.all = nil
+		ids = append(ids, "")
 	}
-	ids = slices.Collect(maps.Keys(p.tenants))
-	for _, ended := range p.tenants {
-		close(ended)
-	}
-	clear(p.tenants)
-	return ids, nil
+	return ids
 }
 
 // bringIn gives a client to the relay, where a pause of everything holds it.
@@ -108,57 +110,77 @@ func (b *Broker) pause(ctx context.Context, slug string) error {
 	if err != nil {
 		return err
 	}
-	ended, err := b.pauses.begin(id)
+	held, err := b.hold(ctx, id)
 	if err != nil {
 		return err
 	}
-	err = b.quieten(ctx, id, ended)
-	if err != nil && !errors.Is(err, console.ErrResumed) {
-		_ = b.resumePaused(context.WithoutCancel(ctx), id)
+	for range held.ids {
+		select {
+		case <-held.quiet:
+		case <-held.ended:
+			return console.ErrResumed
+		case <-ctx.Done():
+			_ = b.letGo(context.WithoutCancel(ctx), id)
+			return context.Cause(ctx)
+		}
 	}
-	return err
+	return b.renew(ctx, held.ids) // whoever pauses may mean to restart PostgreSQL
 }
 
-func (b *Broker) quieten(ctx context.Context, id string, ended <-chan struct{}) error {
+// held are the tenants of one order to pause.
+type held struct {
+	ids   []string
+	quiet <-chan struct{} // one for each that has no transaction running
+	ended <-chan struct{} // closed when the pause is undone
+}
+
+// hold begins a pause and tells the relay.
+func (b *Broker) hold(ctx context.Context, id string) (held, error) {
+	b.pauses.turn.Lock()
+	defer b.pauses.turn.Unlock()
+	ended, err := b.pauses.begin(id)
+	if err != nil {
+		return held{}, err
+	}
 	ids, err := b.pausable(ctx, id)
 	if err != nil {
-		return err
+		b.pauses.end(id)
+		return held{}, err
 	}
 	quiet := make(chan struct{}, len(ids))
 	for _, id := range ids {
 		b.relay.Pause(id, func() { quiet <- struct{}{} })
 	}
-	for range ids {
-		select {
-		case <-quiet:
-		case <-ended:
-			return console.ErrResumed
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return b.renew(ctx, ids) // whoever pauses may mean to restart PostgreSQL
+	return held{ids, quiet, ended}, nil
 }
 
-// resumePaused undoes a pause of the tenant of this id, or all if it is "".
-func (b *Broker) resumePaused(ctx context.Context, id string) error {
-	ids, err := b.pauses.end(id)
-	if err != nil {
-		return err
-	}
+// letGo undoes the pauses of these ids, "" for the one of everything, where there
+// are any.
+func (b *Broker) letGo(ctx context.Context, ids ...string) error {
+	b.pauses.turn.Lock()
+	defer b.pauses.turn.Unlock()
+	undone := false
 	for _, id := range ids {
-		b.relay.Unpause(id)
+		undone = b.pauses.end(id) || undone
 	}
-	if id != "" {
-		return nil
+	if !undone {
+		return console.ErrNotPaused
 	}
-	pools, err := b.relay.Snapshot(ctx)
-	for _, p := range pools {
-		if p.Paused {
-			b.relay.Unpause(p.Tenant)
+	if slices.Contains(ids, "") {
+		pools, err := b.snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range pools {
+			ids = append(ids, p.Tenant)
 		}
 	}
-	return err
+	for _, id := range ids {
+		if id != "" && !b.pauses.holds(id) {
+			b.relay.Unpause(id)
+		}
+	}
+	return nil
 }
 
 // kill ends a tenant's clients and servers, or all, at once, and leaves it paused.
@@ -170,27 +192,22 @@ func (b *Broker) kill(ctx context.Context, slug string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := b.pauses.begin(id); err != nil {
-		return err
-	}
-	ids, err := b.pausable(ctx, id)
+	held, err := b.hold(ctx, id)
 	if err != nil {
 		return err
 	}
-	gone := make(chan struct{}, len(ids))
-	for _, id := range ids {
-		b.relay.Pause(id, func() {})
+	gone := make(chan struct{}, len(held.ids))
+	for _, id := range held.ids {
 		b.relay.End(id, errForced.Fields(), 0, true, func() { gone <- struct{}{} })
-		b.relay.Reconnect(id)
 	}
-	for range ids {
+	for range held.ids {
 		select {
 		case <-gone:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-	return nil
+	return b.renew(ctx, held.ids)
 }
 
 // reconnect has a tenant's servers, or all, closed as they become free.
@@ -212,7 +229,7 @@ func (b *Broker) renew(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		b.relay.Reconnect(id)
 	}
-	_, err := b.relay.Snapshot(ctx) // the loops have read their mail when they answer
+	_, err := b.snapshot(ctx) // the loops have read their mail when they answer
 	return err
 }
 
@@ -221,7 +238,7 @@ func (b *Broker) pausable(ctx context.Context, id string) (ids []string, err err
 	if id != "" {
 		return []string{id}, nil
 	}
-	pools, err := b.relay.Snapshot(ctx)
+	pools, err := b.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -230,4 +247,11 @@ func (b *Broker) pausable(ctx context.Context, id string) (ids []string, err err
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
+}
+
+// snapshot asks the loops, which answer soon or not in time.
+func (b *Broker) snapshot(ctx context.Context) ([]relay.PoolStats, error) {
+	ctx, cancel := context.WithTimeout(ctx, statsWait)
+	defer cancel()
+	return b.relay.Snapshot(ctx)
 }
