@@ -121,11 +121,11 @@ var kinds = []kind{
 		expr: "setval('q', 77)", fn: "setval", args: []string{"q", "77"}, loses: "error 55000 I",
 	},
 	{
-		name: "lastval", objects: "create sequence q minvalue 5 maxvalue 5 cycle; grant all on q to public", make: "select nextval('q')", look: "select lastval()", clean: "discard sequences",
+		name: "lastval", objects: "create sequence q minvalue 5 maxvalue 6 increment 9 cycle; grant all on q to public", make: "select nextval('q')", look: "select lastval()", clean: "discard sequences",
 		expr: "nextval('q')", fn: "nextval", args: []string{"q"}, loses: "error 55000 I",
 	},
 	{
-		name: "lastval by an identity column", variant: true, objects: "create table s (id int generated always as identity (minvalue 5 maxvalue 5 cycle)); grant all on s to public",
+		name: "lastval by an identity column", variant: true, objects: "create table s (id int generated always as identity (minvalue 5 maxvalue 6 increment 9 cycle)); grant all on s to public",
 		make: "insert into s default values", look: "select lastval()", clean: "discard sequences", loses: "error 55000 I",
 	},
 	{
