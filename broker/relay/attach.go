@@ -136,9 +136,9 @@ func (l *loop) late(p *Pool) {
 	t := p.Target()
 	limit, why, about := cmp.Or(t.Times.QueryWait, l.cfg.QueryWait), QueryWait, ""
 	switch {
-	case p.tenant.gate.paused:
+	case p.tenant.gate.paused.on:
 		return
-	case p.tenant.gate.held:
+	case p.tenant.gate.held.on:
 		limit, why = l.cfg.HoldWait, HeldTooLong
 	case p.tenant.state == asking:
 		why = NoPlace

@@ -69,7 +69,7 @@ func (l *loop) audit(s *server) {
 	}
 	q := question{class: c.suspect, names: c.touched}
 	if c.mode != Auto { // only settings are carried, the rest will be wiped
-		q.class = 0
+		q.class &= wire.Resets
 	}
 	q.full = q.class&wire.Hides != 0
 	for _, first := range c.begin.extra.list { // has it been reset? Then its value does not tell
@@ -197,7 +197,9 @@ func (l *loop) audited(s *server) {
 		default:
 			name := *row[1]
 			settings = slices.DeleteFunc(slices.Clone(settings), func(p Param) bool { return p.Name == name })
-			if row[2] != nil { // NULL: a custom setting that a rollback has undone
+			_, first := c.begin.extra.get(name)
+			reset := first && q.class&wire.Resets != 0 && custom(name) && row[2] != nil && *row[2] == ""
+			if row[2] != nil && !reset { // NULL: a custom setting that a rollback has undone
 				settings = append(settings, Param{name, *row[2]})
 				if name == "search_path" && strings.Contains(*row[2], "pg_temp") { // whatever it makes is temporary
 					found |= pinTemp
@@ -213,9 +215,19 @@ func (l *loop) audited(s *server) {
 	}
 	c.extra = l.sets.of(settings)
 	l.pin(c, found)
+	if q.class&wire.Hides != 0 {
+		s.murky, s.spent = true, s.spent || s.super()
+	}
 	if c.extra != s.extra && c.pins&pinSetting == 0 {
 		c.fresh = true // should it stay, it is told before c's next message
 	}
+}
+
+// super reports whether s's role may do what nothing takes back, unseen: LOAD, and
+// replication slots. No tenant's is.
+func (s *server) super() bool {
+	super, _ := s.base.get("is_superuser")
+	return super == "on"
 }
 
 // custom reports whether a setting is in no view.

@@ -8,8 +8,10 @@ import (
 
 // effect is what a text does to its session when it runs.
 type effect struct {
-	class wire.Class
-	sets  []string // settings that no server reports; "" stands for all that were set
+	class   wire.Class
+	sets    []string     // settings that no server reports; "" stands for all that were set
+	command wire.Command // … of all of the session
+	frees   string       // the statement that DEALLOCATE names
 }
 
 // and is the effect of both.
@@ -34,6 +36,9 @@ func (l *loop) effectOf(c *client, text []byte, whole bool) effect {
 	e := effect{class: wire.Classify(text, backslash)}
 	if e.class&(wire.Sets|wire.Resets) != 0 {
 		wire.SetNames(text, backslash, func(name string) { e.sets = append(e.sets, name) })
+	}
+	if e.class&(wire.Deallocates|wire.Resets) != 0 {
+		e.command, e.frees = wire.Whole(text)
 	}
 	if c.quotes {
 		e.class |= wire.Unknown
@@ -82,10 +87,10 @@ func (l *loop) effect(c *client, s *server, e effect) {
 	if e.class&wire.Quotes != 0 {
 		c.quotes = true
 	}
-	if c.mode == Session {
-		return
-	}
 	for _, name := range e.sets {
+		if _, first := c.begin.extra.get(name); c.mode == Session && !first && name != "" {
+			continue // only what RESET would have to give back
+		}
 		if name != "" {
 			l.touch(c, name)
 			continue

@@ -22,7 +22,8 @@ func (l *loop) chore(s *server, what due, msg []byte) {
 // tables and notifications would go on living in a server that is idle.
 func (l *loop) wipe(s *server) {
 	l.forgetAll(s)
-	l.chore(s, forWipe, wire.AppendQuery(nil, "DISCARD ALL"))
+	s.due.push(forPrelude)
+	l.chore(s, forWipe, appendReseed(wire.AppendQuery(nil, "DISCARD ALL")))
 }
 
 // choreDone is the end of a chore's answer.
@@ -33,7 +34,7 @@ func (l *loop) choreDone(s *server, what due) {
 	}
 	switch what {
 	case forWipe:
-		s.dirty, s.extra = false, l.sets.none
+		s.dirty, s.murky, s.extra = false, false, l.sets.none
 	case forScan:
 		l.scanned(s)
 	case forCheck:

@@ -220,6 +220,7 @@ func (l *loop) end(c *client) {
 	l.clients--
 	c.pool.clients--
 	c.pending = nil
+	l.abandon(&c.batch.command)
 	l.unnameAll(c)
 	c.ended()
 }

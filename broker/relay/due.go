@@ -39,6 +39,7 @@ type owed struct {
 	st      *statement
 	name    string
 	instead *refusal // what the client gets in the place of the error that is certain
+	command command  // that has succeeded when a ReadyForQuery comes without an error
 }
 
 // refusal is an error of the broker's that takes the place of one of PostgreSQL's:
@@ -65,6 +66,19 @@ func (d *dues) push(x due) { d.list = append(d.list, owed{due: x}) }
 
 func (d *dues) pushStatement(x due, st *statement, name string) {
 	d.list = append(d.list, owed{due: x, st: st, name: name})
+}
+
+func (d *dues) pushCommand(x due, does command) { d.list = append(d.list, owed{due: x, command: does}) }
+
+// command is that of the oldest entry that ends with a ReadyForQuery; nil: there is
+// no entry.
+func (d *dues) command() *command {
+	for i := d.head; i < len(d.list); i++ {
+		if d.list[i].ends() {
+			return &d.list[i].command
+		}
+	}
+	return nil
 }
 
 func (d *dues) pushRefused(x due, r *refusal) { d.list = append(d.list, owed{due: x, instead: r}) }
@@ -106,13 +120,13 @@ func (d *dues) endsCopy(open bool) {
 // ready takes the entry that a ReadyForQuery answers. It reports false when the
 // server owed none. Marks that no COPY needed go with it: those behind a Query, and
 // all when nothing else is left, unless a batch is open.
-func (d *dues) ready(open bool) (x due, ok bool) {
+func (d *dues) ready(open bool) (x owed, ok bool) {
 	for !d.none() && !ok {
-		x = d.list[d.head].due
+		x = d.list[d.head]
 		d.head++
 		ok = x.ends()
 	}
-	for x == forQuery && !d.none() && d.list[d.head].due == copyEnd {
+	for x.due == forQuery && !d.none() && d.list[d.head].due == copyEnd {
 		d.head++
 	}
 	if _, more := d.next(); !more && !open {
@@ -161,26 +175,24 @@ func (d *dues) rewind() {
 	}
 }
 
-// copyIn accounts for CopyInResponse and reports whether the end of the copy data
-// is still to come. Until that end PostgreSQL ignores Sync (54.2.6), so in the
-// extended protocol those sent before it are never answered; a COPY by a simple
-// Query is answered as ever. What else comes before the end fails the COPY.
-func (d *dues) copyIn() bool {
+// copyIn accounts for CopyInResponse. more says whether the end of the copy data is
+// still to come. Until that end PostgreSQL ignores Sync (54.2.6), so in the extended
+// protocol those sent before it are never answered, and their batch, if there were
+// any, goes on; a COPY by a simple Query is answered as ever. What else comes before
+// the end fails the COPY.
+func (d *dues) copyIn() (more, goesOn bool, does command) {
 	if !d.none() && d.list[d.head].due == forQuery {
-		return d.head+1 == len(d.list) || d.list[d.head+1].due != copyEnd
+		return d.head+1 == len(d.list) || d.list[d.head+1].due != copyEnd, false, command{}
 	}
-	for !d.none() {
-		switch d.list[d.head].due {
-		case forSync:
-			d.head++
-		case copyEnd:
-			d.head++
-			d.rewind()
-			return false
-		default:
-			return false
+	for more = true; more && !d.none() && (d.list[d.head].due == forSync || d.list[d.head].due == copyEnd); {
+		more = d.list[d.head].due == forSync
+		if more {
+			goesOn, does = true, d.list[d.head].command
 		}
+		d.head++
 	}
+	more = more && d.none()
+	goesOn = goesOn && d.command() == nil // a later Sync ends it
 	d.rewind()
-	return true
+	return more, goesOn, does
 }

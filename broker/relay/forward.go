@@ -9,10 +9,10 @@ import (
 
 // batch is what the broker knows of the messages since the last Sync or Query.
 type batch struct {
-	open    bool         // extended messages that no Sync has ended yet
-	unseen  bool         // a Parse of the unnamed statement was too long to be remembered
-	bound   bool         // the unnamed statement was bound
-	command wire.Command // it is that and nothing else, and no error came so far
+	open    bool    // extended messages that no Sync has ended yet
+	unseen  bool    // a Parse of the unnamed statement was too long to be remembered
+	bound   bool    // the unnamed statement was bound
+	command command // among what it runs, and no error came so far
 }
 
 // forward sends b, which starts at a message or inside one that streams, to c's
@@ -122,7 +122,7 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 	case wire.Sync:
 		s.skipping = false
 		if !s.copyIn {
-			s.due.push(forSync)
+			s.due.pushCommand(forSync, c.batch.command)
 		}
 		l.noteSync(c)
 	case wire.CopyDone, wire.CopyFail:
@@ -168,14 +168,14 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 		return
 	}
 	l.effect(c, s, e)
-	if e.class&(wire.Deallocates|wire.Resets) != 0 {
-		var name string
-		c.batch.command, name = wire.Whole(body)
-		if name != "" && c.mode != Session {
-			l.deallocate(c, s, name)
+	if e.frees != "" {
+		if text, ok := l.deallocate(c, s, e.frees); ok {
+			l.instead(wire.AppendQuery(l.insert, text))
 		}
 	}
-	s.due.push(forQuery)
+	var does command
+	l.command(c, &does, e)
+	s.due.pushCommand(forQuery, does)
 }
 
 // noteCall looks at the function that a FunctionCall names by its oid. Those of the
@@ -213,6 +213,11 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		}
 		c.lastEffect = e
 		c.batch.unseen, c.batch.bound = !whole, false
+		if e.frees != "" && whole {
+			if text, ok := l.deallocate(c, s, e.frees); ok {
+				l.instead(appendParse(l.insert, "", []byte(text+"\x00\x00\x00")))
+			}
+		}
 		s.due.pushStatement(forParse, nil, "")
 	case whole:
 		l.named(c, s, string(name), rest, e)
@@ -253,6 +258,7 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 			}
 			c.batch.bound = true
 			l.effect(c, s, c.lastEffect)
+			l.command(c, &c.batch.command, c.lastEffect)
 		}
 		l.unnamed(c, s)
 	default:

@@ -9,13 +9,32 @@ import (
 
 // gate says what a tenant's clients may begin. Owned by the loop.
 type gate struct {
-	held   bool     // transactions that have not begun wait
-	paused bool     // likewise, and no time-out ends them
-	quiet  []func() // called when none runs any more
-	ending *ending  // sessions end with their running transaction; nil: they do not
+	held   hold    // transactions that have not begun wait
+	paused hold    // likewise, and no time-out ends them
+	ending *ending // sessions end with their running transaction; nil: they do not
 }
 
-func (g *gate) closed() bool { return g.held || g.paused }
+func (g *gate) closed() bool { return g.held.on || g.paused.on }
+
+// idle reports whether nothing is asked of g.
+func (g *gate) idle() bool { return !g.closed() && g.ending == nil }
+
+// waits reports whether somebody waits for quiet.
+func (g *gate) waits() bool { return len(g.held.quiet)+len(g.paused.quiet) > 0 }
+
+// hold is one reason for which no transaction begins.
+type hold struct {
+	on    bool
+	quiet []func() // called when none runs any more
+}
+
+// told calls those who wait for quiet.
+func (h *hold) told() {
+	for _, f := range h.quiet {
+		f()
+	}
+	h.quiet = nil
+}
 
 // ending is how the clients of a tenant are made to go.
 type ending struct {
@@ -31,8 +50,8 @@ type ending struct {
 func (r *Relay) Hold(tenant string, quiet func()) {
 	t := r.tenant(&Target{Tenant: tenant})
 	if !t.loop.box.post(func(l *loop) {
-		t.gate.held = true
-		t.gate.quiet = append(t.gate.quiet, quiet)
+		t.gate.held.on = true
+		t.gate.held.quiet = append(t.gate.held.quiet, quiet)
 		l.gates[t] = struct{}{}
 		l.soon()
 	}) {
@@ -45,8 +64,8 @@ func (r *Relay) Hold(tenant string, quiet func()) {
 func (r *Relay) Pause(tenant string, quiet func()) {
 	t := r.tenant(&Target{Tenant: tenant})
 	if !t.loop.box.post(func(l *loop) {
-		t.gate.paused = true
-		t.gate.quiet = append(t.gate.quiet, quiet)
+		t.gate.paused.on = true
+		t.gate.paused.quiet = append(t.gate.paused.quiet, quiet)
 		l.gates[t] = struct{}{}
 		l.soon()
 	}) {
@@ -58,11 +77,12 @@ func (r *Relay) Pause(tenant string, quiet func()) {
 func (r *Relay) Unpause(tenant string) {
 	t := r.tenant(&Target{Tenant: tenant})
 	t.loop.box.post(func(l *loop) {
-		if !t.gate.paused {
+		if !t.gate.paused.on {
 			return
 		}
-		t.gate.paused = false
-		if t.gate.ending == nil && !t.gate.held {
+		t.gate.paused.told()
+		t.gate.paused = hold{}
+		if t.gate.idle() {
 			delete(l.gates, t)
 		}
 		l.reopen(t)
@@ -144,18 +164,15 @@ func (l *loop) endAll(t *Tenant, why wire.Fields, grace time.Duration, once bool
 
 func (l *loop) resume(t *Tenant) {
 	l.defined(t, effect{class: wire.Hides}) // whatever happened meanwhile
-	wasHeld := t.gate.held
-	paused := t.gate.paused
-	for _, f := range t.gate.quiet {
-		f()
-	}
+	wasHeld, paused := t.gate.held.on, t.gate.paused
+	t.gate.held.told()
 	if e := t.gate.ending; e != nil {
 		for _, f := range e.gone {
 			f()
 		}
 	}
 	t.gate = gate{paused: paused}
-	if !paused {
+	if !paused.on {
 		delete(l.gates, t)
 	}
 	if wasHeld {
@@ -185,11 +202,9 @@ func (c *client) between() bool {
 // watchGates looks whether what a gate waits for has come.
 func (l *loop) watchGates() {
 	for t := range l.gates {
-		if len(t.gate.quiet) > 0 && !l.running(t) {
-			for _, f := range t.gate.quiet {
-				f()
-			}
-			t.gate.quiet = nil
+		if t.gate.waits() && !l.running(t) {
+			t.gate.held.told()
+			t.gate.paused.told()
 		}
 		if t.gate.ending != nil {
 			l.watchEnding(t)
@@ -219,7 +234,7 @@ func (l *loop) watchEnding(t *Tenant) {
 	e.gone = nil
 	if e.once {
 		t.gate.ending = nil
-		if !t.gate.closed() {
+		if t.gate.idle() {
 			delete(l.gates, t)
 		}
 	} else if t.state == opened && !t.busy() {

@@ -28,7 +28,7 @@ const (
 	// pinAudited are those that an audit finds, and finds gone.
 	pinAudited = pinPrepared | pinListen | pinCursor | pinTemp | pinRole
 	// pinTaints end the server with its client: DISCARD ALL does not undo them.
-	pinTaints = pinSeed | pinLoad | pinOpen | pinUnknown
+	pinTaints = pinLoad | pinOpen | pinUnknown
 )
 
 // pinNames are what people see, in the order of the bits; an audit answers with

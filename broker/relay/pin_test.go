@@ -83,19 +83,24 @@ func TestWhatAnAuditFindsPinsAndIsFreedAgain(t *testing.T) {
 }
 
 func TestWhatPostgreSQLDoesNotShowPinsUntilTheClientGoes(t *testing.T) {
-	for make, pin := range map[string]string{"select setseed(0.5)": "setseed", "load 'plpgsql'": "load"} {
+	for what, c := range map[string]struct {
+		pin   string
+		again bool // the server can be wiped
+	}{"select setseed(0.5)": {"setseed", true}, "load 'plpgsql'": {"load", false}} {
 		r := newRig(t, 1)
 		a, b := r.client(), r.client()
 		pid := one(t, a, "select pg_backend_pid()")
-		one(t, a, make)
+		one(t, a, what)
+		first := one(t, a, "select random()")
+		one(t, a, what)
 		waits := beside(func() string { return one(t, b, "select pg_backend_pid()") })
 		require.Eventually(t, func() bool { return len(r.pinned()) > 0 }, wait, tick)
-		require.Equal(t, []string{pin}, r.pinned())
-		_, err := try(a, "discard all")
-		require.NoError(t, err)
+		require.Equal(t, []string{c.pin}, r.pinned())
+		one(t, a, "discard all")
 		require.Equal(t, pid, one(t, a, "select pg_backend_pid()"))
 		require.NoError(t, a.Close(context.Background()))
-		require.NotEqual(t, pid, <-waits, "the server went with its client")
+		require.Equal(t, c.again, pid == <-waits, what)
+		require.NotEqual(t, first, one(t, b, "select random()"), "nobody else gets the numbers of that seed")
 	}
 }
 

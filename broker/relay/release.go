@@ -26,6 +26,9 @@ func (l *loop) release(s *server) {
 		return
 	}
 	if c.mode == Session {
+		if len(c.touched) > 0 {
+			l.audit(s)
+		}
 		return
 	}
 	p := s.pool
@@ -84,14 +87,10 @@ func (l *loop) part(s *server) {
 	c, p := s.client, s.pool
 	c.server, s.client = nil, nil
 	l.unlend(s)
-	if s.dirty && c.suspect&wire.Taints != 0 {
-		l.closeServer(s)
-		c.suspect = 0
-		return
-	}
+	s.spent = s.spent || c.suspect&wire.Taints != 0 || c.suspect&wire.Hides != 0 && s.super()
 	c.suspect, c.touched, c.at = 0, nil, l.clock
 	p.tenant.lastUsed.Store(l.clock.UnixNano())
-	if s.dying || !l.clock.Before(s.expires) || l.draining || p.servers > p.Target().PoolSize || p.tenant.leaving() || s.born.Before(p.tenant.renewed) {
+	if s.dying || s.spent || !l.clock.Before(s.expires) || l.draining || p.servers > p.Target().PoolSize || p.tenant.leaving() || s.born.Before(p.tenant.renewed) {
 		l.closeServer(s)
 		return
 	}

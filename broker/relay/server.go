@@ -19,12 +19,16 @@ type server struct {
 	status   byte // of its last ReadyForQuery
 	due      dues
 	copyIn   bool // takes copy data, so Sync means nothing to it
+	ignores  bool // a Sync came before the end of the copy data
+	maybe    bool // … and may be answered all the same
 	dropping bool // the message that streams is one that nobody sees
 
 	reported   *params               // what it says of itself
 	base       *params               // … after DISCARD ALL
 	extra      *params               // settings replayed on it that it does not report
 	dirty      bool                  // is to be wiped before another client has it
+	spent      bool                  // may have state that nothing takes back: not for another client
+	murky      bool                  // may have custom settings of its last client that nobody can ask for
 	lent       bool                  // in pool.lent
 	auditing   bool                  // counted in pool.auditing
 	scanning   bool                  // pool.scanning is about it
@@ -180,8 +184,15 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 	case wire.ParameterStatus:
 		l.report(s, body, !ours)
 	case wire.CopyIn, wire.CopyBoth:
-		s.copyIn = s.due.copyIn()
+		more, goesOn, does := s.due.copyIn()
+		s.copyIn = more
+		if goesOn && s.client != nil {
+			s.client.batch, s.ignores = batch{open: true, command: does}, true
+		}
 	case wire.Error:
+		if s.ignores { // it came after the data that failed, or before: the answer will tell
+			s.maybe, s.spent, s.ignores = true, true, false
+		}
 		s.copyIn = false
 		f := wire.ParseError(body)
 		s.dying = f.Severity == "FATAL" || f.Severity == "PANIC"
@@ -204,7 +215,8 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 func (l *loop) failed(s *server, f wire.Fields) {
 	c := s.client
 	c.pool.count.failed(f.Code)
-	c.batch.command = wire.NoCommand
+	l.undo(c, &c.batch.command)
+	l.undo(c, s.due.command())
 	if x, ok := s.due.next(); ok && x.instead.is(f) {
 		s.instead = wire.AppendError(nil, x.instead.Fields)
 	}
@@ -227,20 +239,25 @@ func (l *loop) failed(s *server, f wire.Fields) {
 func (l *loop) readied(s *server, body []byte) bool {
 	c := s.client
 	owed, ok := s.due.ready(c != nil && c.batch.open)
-	if !ok || len(body) != 1 || c == nil && owed < forScan {
+	if !ok && s.maybe && c != nil {
+		owed.due, ok, c.batch = forSync, true, batch{}
+	}
+	if !ok || len(body) != 1 || c == nil && !s.mayBeAlone(owed.due) {
 		l.lost(s)
 		return false
 	}
 	s.status = body[0]
 	if c == nil {
-		l.choreDone(s, owed)
+		if owed.due != forPrelude {
+			l.choreDone(s, owed.due)
+		}
 		return false
 	}
 	if s.cancelNext && !s.due.ours() {
 		s.cancelNext = false
 		l.cancel(c)
 	}
-	switch owed {
+	switch owed.due {
 	case forPrelude:
 		return l.prepared(c, s)
 	case forAsk:
@@ -250,8 +267,8 @@ func (l *loop) readied(s *server, body []byte) bool {
 		l.scanned(s)
 		return true
 	}
-	c.at, c.overdue = l.clock, false
-	l.freed(c, s)
+	c.at, c.overdue, s.ignores = l.clock, false, false
+	l.ran(c, s, owed.command)
 	if s.status == wire.Idle {
 		c.pool.count.transaction.add(l.clock.Sub(c.began))
 		c.began = l.clock
@@ -271,6 +288,9 @@ func (l *loop) readied(s *server, body []byte) bool {
 	return true
 }
 
+// mayBeAlone reports whether the answer to what may come while s has no client.
+func (s *server) mayBeAlone(what due) bool { return what >= forScan || what == forPrelude && s.dirty }
+
 // prepared is the end of a prelude's answer. It reports false when c could not
 // have what it asked for, and is gone.
 func (l *loop) prepared(c *client, s *server) bool {
@@ -285,32 +305,6 @@ func (l *loop) prepared(c *client, s *server) bool {
 		l.agree(c, s)
 	}
 	return true
-}
-
-// freed does what a DISCARD ALL, DEALLOCATE ALL or RESET ALL that has succeeded
-// means for c.
-func (l *loop) freed(c *client, s *server) {
-	command := c.batch.command
-	if command == wire.NoCommand || !s.due.none() {
-		return
-	}
-	c.batch.command = wire.NoCommand
-	if command == wire.DeallocateAll || command == wire.DiscardAll {
-		l.unnameAll(c)
-		l.pin(c, c.pins&^pinLong)
-	}
-	if command == wire.ResetAll && s.status == wire.Idle {
-		l.pin(c, c.pins&^pinSetting)
-		c.suspect &^= wire.Blind
-	}
-	if command == wire.DiscardAll {
-		l.pin(c, c.pins&pinTaints)
-		c.suspect, c.touched, c.prepared = c.suspect&(wire.Taints|wire.Resets), nil, nil
-		s.extra, c.extra = l.sets.none, c.begin.extra
-		if s.extra != c.extra {
-			c.fresh, c.unnamed = true, false // it is told again before its next message
-		}
-	}
 }
 
 // lost is a server that has ended or that makes no sense. Its client is told,
@@ -355,6 +349,9 @@ func (l *loop) drop(s *server) {
 	}
 	s.client = nil
 	l.unlend(s)
+	for i := range s.due.list {
+		l.abandon(&s.due.list[i].command)
+	}
 	if s.auditing {
 		p.auditing--
 	}

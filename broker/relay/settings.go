@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nusajournal/dermaga/broker/wire"
@@ -73,12 +75,19 @@ func (p *params) get(name string) (string, bool) {
 // prelude appends to out what s must be told before c can use it: nothing in the
 // ordinary case. It goes out in one write with c's first message, and its answers
 // are swallowed. RESET ALL comes first when it has settings of another client that
-// it does not report; c's settings follow where s differs.
+// it does not report, or may have some that nobody can ask for; c's settings follow
+// where s differs.
 func (l *loop) prelude(out []byte, c *client, s *server) []byte {
-	if s.extra != c.extra && s.extra != l.sets.none {
+	murky := s.murky && s.last != c.serial
+	if murky || s.extra != c.extra && s.extra != l.sets.none && c.mode != Session {
 		out = wire.AppendQuery(out, "RESET ALL")
 		s.due.precede()
 		s.extra, s.reported = l.sets.none, s.base
+	}
+	if murky {
+		out = appendReseed(out)
+		s.due.precede()
+		s.murky = false
 	}
 	if s.last != c.serial {
 		s.foreign = s.last != 0
@@ -94,6 +103,12 @@ func (l *loop) prelude(out []byte, c *client, s *server) []byte {
 		s.extra = c.extra
 	}
 	return out
+}
+
+// appendReseed appends what makes the numbers of random() nobody's choice: setseed
+// survives DISCARD ALL, and nothing shows it.
+func appendReseed(out []byte) []byte {
+	return wire.AppendSelect(out, "SELECT pg_catalog.setseed($1)", []string{strconv.FormatFloat(2*rand.Float64()-1, 'g', -1, 64)})
 }
 
 // differences lists the settings in which s is not as c wants it. A value that

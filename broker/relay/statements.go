@@ -116,6 +116,7 @@ func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, tota
 			return
 		}
 		l.effect(c, s, st.effect)
+		l.command(c, &c.batch.command, st.effect)
 	}
 	l.ensure(s, st)
 	l.rename(msg, at, name, s.nameOf(st), total)
@@ -153,16 +154,16 @@ func (l *loop) unnamed(c *client, s *server) {
 }
 
 // deallocate is SQL's DEALLOCATE of a name that c gave in the protocol, as PDO
-// sends it.
-func (l *loop) deallocate(c *client, s *server, name string) {
+// sends it: the text with the server's name for it, if there is one.
+func (l *loop) deallocate(c *client, s *server, name string) (text string, ok bool) {
 	st := c.names[name]
-	if st == nil || st == unseen {
-		return
+	if st == nil || st == unseen || c.mode == Session {
+		return "", false
 	}
 	l.ensure(s, st)
-	l.instead(wire.AppendQuery(l.insert, `DEALLOCATE "`+s.nameOf(st)+`"`))
 	delete(c.names, name)
 	l.disuse(st)
+	return `DEALLOCATE "` + s.nameOf(st) + `"`, true
 }
 
 // ensure prepares st on s, if s lacks it.
@@ -260,11 +261,16 @@ func (l *loop) void(s *server, x owed) {
 // unnameAll forgets the names of a client.
 func (l *loop) unnameAll(c *client) {
 	for _, st := range c.names {
-		if st != unseen {
-			l.disuse(st)
-		}
+		l.unname(st)
 	}
 	c.names = nil
+}
+
+// unname is one client's name less for st.
+func (l *loop) unname(st *statement) {
+	if st != unseen {
+		l.disuse(st)
+	}
 }
 
 // instead has insert sent in the place of the message under way.

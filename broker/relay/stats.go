@@ -118,7 +118,7 @@ func (l *loop) stats(p *Pool) PoolStats {
 	t, n := p.Target(), &p.count
 	return PoolStats{
 		Tenant: t.Tenant, Slug: t.Slug, Database: t.Database, Role: t.Role,
-		Open: p.tenant.state == opened, Held: p.tenant.gate.held, Paused: p.tenant.gate.paused,
+		Open: p.tenant.state == opened, Held: p.tenant.gate.held.on, Paused: p.tenant.gate.paused.on,
 		Clients: p.clients, Active: p.servers - len(p.idle), Waiting: p.waiting.n,
 		Servers: p.servers, Idle: len(p.idle), Dialing: p.dialing, PoolSize: t.PoolSize,
 		Queries: n.queries, Reparses: n.parses, BytesIn: n.bytesIn, BytesOut: n.bytesOut, ServersOpened: n.opened, ServersClosed: n.closed,

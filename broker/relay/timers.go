@@ -148,7 +148,7 @@ func (l *loop) watchClient(c *client) bool {
 // gateMoves reports whether a gate waits for something.
 func (l *loop) gateMoves() bool {
 	for t := range l.gates {
-		if len(t.gate.quiet) > 0 || t.gate.ending != nil && len(t.gate.ending.gone) > 0 {
+		if t.gate.waits() || t.gate.ending != nil && len(t.gate.ending.gone) > 0 {
 			return true
 		}
 	}

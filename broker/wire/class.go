@@ -12,15 +12,15 @@ const (
 	Temps                      // temporary objects
 	Roles                      // SET ROLE, SET SESSION AUTHORIZATION
 	Locks                      // session-level advisory locks
-	// Hides: code that the text does not show. Anything of the above, and settings.
+	// Hides: code that the text does not show. Anything of the above, and settings;
+	// custom ones, with a dot in their names, are in no view, so that who does not
+	// know the name cannot ask.
 	Hides
-
-	// Blind: a setting of a name that the text does not show. Custom settings, with
-	// a dot in their names, are in no view: who does not know the name cannot ask.
+	// Blind: a setting of a name that the text does not show, but that it does.
 	Blind
+	Seeds // setseed
 
 	// State that PostgreSQL neither shows nor takes back at DISCARD ALL.
-	Seeds // setseed
 	Loads // LOAD
 	Opens // dblink connections, replication slots and origins
 
@@ -52,11 +52,11 @@ const (
 
 const (
 	// Sticks is what keeps a server for its client until it is known what is left.
-	Sticks = Prepares | Listens | Holds | Temps | Roles | Locks | Hides | Blind
+	Sticks = Prepares | Listens | Holds | Temps | Roles | Locks | Hides | Blind | Seeds
 	// Taints is what ends a server with its client.
-	Taints = Seeds | Loads | Opens
+	Taints = Loads | Opens
 	// Unknown is a text that cannot be read.
-	Unknown = Hides | Blind | Deallocates
+	Unknown = Hides | Deallocates
 )
 
 // kindNames are what people are told of state that sticks or taints.

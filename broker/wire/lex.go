@@ -43,6 +43,9 @@ func Words(sql []byte, backslash bool, f func(word []byte)) {
 		if l.nth++; l.nth == 1 {
 			l.verb = verbOf(w)
 		}
+		if runner(w) {
+			l.runs()
+		}
 		f(w)
 	}
 }
@@ -259,7 +262,7 @@ func (l *lexer) anywhere(w []byte) {
 		switch {
 		case (is(w, "temp") || is(w, "temporary")) && l.makesTemp():
 			l.class |= Temps
-		case is(w, "ts_stat"), is(w, "ts_rewrite"):
+		case runner(w):
 			l.runs()
 		}
 	case 'p':
@@ -283,7 +286,7 @@ func (l *lexer) anywhere(w []byte) {
 		switch {
 		case is(w, "currval"):
 			l.class |= Sequences
-		case begins(w, "crosstab"), is(w, "connectby"):
+		case runner(w):
 			l.runs()
 		}
 	case 'd':
@@ -293,7 +296,7 @@ func (l *lexer) anywhere(w []byte) {
 	case 'u':
 		l.updates = l.updates || is(w, "update")
 	case 'q':
-		if begins(w, "query_to_xml") {
+		if runner(w) {
 			l.runs()
 		}
 	case 'e':
@@ -309,6 +312,20 @@ func (l *lexer) anywhere(w []byte) {
 			l.class |= Holds
 		}
 	}
+}
+
+// runner reports whether a word is a function that runs its first argument as a
+// query.
+func runner(w []byte) bool {
+	switch w[0] | 0x20 {
+	case 'q':
+		return begins(w, "query_to_xml")
+	case 'c':
+		return begins(w, "crosstab") || is(w, "connectby")
+	case 't':
+		return is(w, "ts_stat") || is(w, "ts_rewrite")
+	}
+	return false
 }
 
 // makesTemp reports whether TEMP stands where it makes a temporary object, and is
@@ -337,6 +354,16 @@ func (l *lexer) builtin(w []byte) {
 	case begins(w, "pg_create_"), begins(w, "pg_copy_"), begins(w, "pg_replication_origin_session"):
 		l.class |= Opens
 	}
+}
+
+// Writes reports whether a word may stand in a text that writes rows.
+func Writes(w []byte) bool {
+	for _, v := range [...]string{"insert", "update", "delete", "merge", "copy", "truncate", "into", "execute"} {
+		if is(w, v) {
+			return true
+		}
+	}
+	return false
 }
 
 // is compares a word with a lower-case one, case folded in ASCII as PostgreSQL

@@ -1,6 +1,9 @@
 package wire
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // SetNames calls f with the name of each setting that sql sets, as the server
 // calls it, and of each that it resets; with "" for RESET ALL. Settings whose
@@ -32,6 +35,8 @@ func (l *lexer) setNames(f func(name string)) {
 			if n, local, known := l.configured(); known && !local {
 				f(n)
 			}
+		case runner(w):
+			l.runs()
 		case is(w, "set_limit"):
 			f("pg_trgm.similarity_threshold")
 		}
@@ -114,12 +119,12 @@ func (l *lexer) configured() (name string, local, known bool) {
 func (l *lexer) runs() {
 	args, n := l.arguments()
 	if n > 0 {
-		if query, ok := constant(args[0]); ok {
-			l.code([]byte(query))
+		if query := bytes.TrimSpace(args[0]); len(query) > 1 && query[0] == '\'' && query[len(query)-1] == '\'' {
+			l.code(query[1 : len(query)-1])
 			return
 		}
 	}
-	l.class |= Hides | Blind
+	l.class |= Hides
 }
 
 // arguments reads those of the function whose name was just passed, without moving
@@ -164,7 +169,7 @@ func (l *lexer) arguments() (args [3][]byte, n int) {
 
 // constant is what a plain string constant says.
 func constant(b []byte) (string, bool) {
-	s := strings.TrimSpace(string(b))
+	s := strings.TrimSuffix(strings.TrimSpace(string(b)), "::text") // as PostgreSQL itself writes them
 	if len(s) < 2 || s[0] != '\'' || s[len(s)-1] != '\'' || strings.ContainsAny(s[1:len(s)-1], `'\`) {
 		return "", false
 	}
@@ -176,13 +181,13 @@ func isTrue(b []byte) bool {
 	return strings.EqualFold(s, "true") || strings.EqualFold(s, "'t'") || strings.EqualFold(s, "'true'")
 }
 
-// Command is what a text that is one such command does for all of a session.
+// Command is what a text that is one such command does for all of a session. It is
+// a set, for batches of such texts.
 type Command uint8
 
 // The commands that Whole knows.
 const (
-	NoCommand Command = iota
-	Deallocate
+	Deallocate Command = 1 << iota // of one statement
 	DeallocateAll
 	DiscardAll
 	ResetAll
@@ -190,7 +195,7 @@ const (
 
 // Whole reads a text that is one DEALLOCATE, DISCARD ALL or RESET ALL; name is
 // what it frees, as it was given to PREPARE or in the protocol. Any other text is
-// NoCommand.
+// 0.
 func Whole(sql []byte) (what Command, name string) {
 	l := lexer{b: sql}
 	var words [4][]byte
@@ -202,7 +207,7 @@ func Whole(sql []byte) (what Command, name string) {
 			break
 		}
 		if n > 0 && l.nth == 0 {
-			return NoCommand, "" // a second statement
+			return 0, "" // a second statement
 		}
 		words[n], quoted = w, l.at > 0 && sql[l.at-1] == '"'
 	}
@@ -214,7 +219,7 @@ func Whole(sql []byte) (what Command, name string) {
 	case n == 2 && is(verb, "reset") && all:
 		return ResetAll, ""
 	case !is(verb, "deallocate"), n != 2 && !(n == 3 && is(words[1], "prepare")):
-		return NoCommand, ""
+		return 0, ""
 	case all:
 		return DeallocateAll, ""
 	case quoted:
