@@ -15,6 +15,7 @@
 //	compare_test.go     what is masked, and why
 //	play_test.go        a sequence played, and the rule of waiting
 //	model_test.go       the property
+//	between_test.go     somebody between two ends, who changes what passes by
 //	planted_test.go     bugs made on purpose, which the property must find
 //
 // # The rule of waiting

@@ -45,7 +45,7 @@ func (th *theatre) perform(s sequence) (report string, err error) {
 		if err != nil {
 			report = strings.Join(p.report, "\n")
 			p.strike()
-			th.failed = true
+			th.failed, th.last, th.report = true, s, report
 		}
 	}()
 	for i, a := range p.actors {

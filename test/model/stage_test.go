@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -23,14 +24,16 @@ type theatre struct {
 	t      testing.TB
 	plant  plant
 	stages map[setting]*stage
-	failed bool // a sequence has
+	failed bool     // a sequence has
+	last   sequence // that one
+	report string   // … and what happened
 }
 
-// plant is what is done to the way between client, relay and PostgreSQL.
+// plant is what is done on the way between client, relay and PostgreSQL.
 type plant struct {
-	server func(net.Conn) net.Conn // between the relay and a server
-	client func(net.Conn) net.Conn // between a client and the relay
-	blind  bool                    // the transaction status is not compared
+	server func() between // to a connection between the relay and PostgreSQL
+	client func() between // to one between a client and the relay
+	blind  bool           // the transaction status is not compared
 }
 
 // stage is a relay with a pool and its clients, and their twins. The two databases
@@ -63,17 +66,30 @@ type actor struct {
 // up when it ends.
 type life struct {
 	testing.TB
+	mu   sync.Mutex
 	ends []func()
 }
 
 // Cleanup has f called by end.
-func (l *life) Cleanup(f func()) { l.ends = append(l.ends, f) }
+func (l *life) Cleanup(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends = append(l.ends, f)
+}
 
 func (l *life) end() {
-	for i := len(l.ends) - 1; i >= 0; i-- {
-		l.ends[i]()
+	for {
+		l.mu.Lock()
+		n := len(l.ends) - 1
+		if n < 0 {
+			l.mu.Unlock()
+			return
+		}
+		f := l.ends[n]
+		l.ends = l.ends[:n]
+		l.mu.Unlock()
+		f()
 	}
-	l.ends = nil
 }
 
 func newTheatre(t testing.TB, p plant) *theatre {
@@ -101,7 +117,7 @@ func (th *theatre) stage(k setting) *stage {
 		s.life = &life{TB: th.t}
 		s.empty()
 		s.rig = relaytest.Start(s.life, relaytest.Options{
-			URL: s.brokered, PoolSize: k.servers, Wrap: th.plant.server,
+			URL: s.brokered, PoolSize: k.servers, Wrap: s.wrap,
 			Target: func(t *relay.Target) { t.MaxPinned = k.servers },
 		})
 		for i := range s.actors {
@@ -122,11 +138,19 @@ func (s *stage) strike() {
 	s.life = nil
 }
 
+// wrap puts the plant between the relay and a server.
+func (s *stage) wrap(conn net.Conn) net.Conn {
+	if s.plant.server == nil {
+		return conn
+	}
+	return s.plant.server().join(s.life, conn)
+}
+
 // connect gives a a new connection and a new twin.
 func (s *stage) connect(a *actor) {
 	conn, _, _ := s.rig.Conn(relay.Mode(0))
 	if s.plant.client != nil {
-		conn = s.plant.client(conn)
+		conn = s.plant.client().join(s.life, conn)
 	}
 	a.client = listen(conn, s.stirred)
 	a.talk = newDialogue()
