@@ -14,6 +14,7 @@ var hidden = append([]way{
 	byRoutine("an aggregate", "create function g(text, text) returns text language plpgsql as $$ begin return f(); end $$; create aggregate a (text) (sfunc = g, stype = text, initcond = '')", "select a('x')"),
 	byRoutine("a procedure", "create procedure p() language plpgsql as $$ begin perform f(); end $$", "call p()"),
 	byRoutine("a procedure that commits", "create procedure p() language plpgsql as $$ begin perform f(); commit; perform 1/0; end $$", "call p()"),
+	byRoutine("a procedure that rolls back", "create procedure p() language plpgsql as $$ begin perform f(); rollback; end $$", "call p()"),
 	byRoutine("a function that is named in capitals", `create function "Odd Name"() returns text language plpgsql as $$ begin return f(); end $$`, `select "Odd Name"()`),
 	byRoutine("a function that is named in escapes", "", `select U&"\0066"()`),
 	byRoutine("a function whose name is in a string", "", "select query_to_xml('select f()', true, true, '')"),

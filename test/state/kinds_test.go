@@ -68,6 +68,16 @@ var kinds = []kind{
 	setting("strings with backslashes", "standard_conforming_strings", "off").as(variant),
 	setting("client encoding", "client_encoding", "LATIN1").as(variant),
 	setting("unreported parameter", "work_mem", "77MB"),
+	setting("SET TIME ZONE", "timezone", "Asia/Jakarta").as(func(k *kind) { k.variant, k.make = true, "set time zone 'Asia/Jakarta'" }),
+	setting("SET NAMES", "client_encoding", "LATIN1").as(func(k *kind) { k.variant, k.make = true, "set names 'LATIN1'" }),
+	setting("SET SCHEMA", "search_path", "other").as(func(k *kind) { k.variant, k.make = true, "set schema 'other'" }),
+	setting("SET SESSION", "work_mem", "77MB").as(func(k *kind) { k.variant, k.make = true, "set session work_mem to '77MB'" }),
+	setting("SET XML OPTION", "xmloption", "document").as(func(k *kind) { k.variant, k.make = true, "set xml option document" }),
+	setting("parameter in another encoding", "app.x", "é").as(func(k *kind) {
+		k.variant, k.make, k.also = true, "set client_encoding = 'LATIN1'", []string{`set app.x = U&'\00e9'`}
+		k.look, k.clean = "select encode(convert_to(coalesce(current_setting('app.x', true), ''), 'UTF8'), 'hex')", "reset all"
+		k.expr, k.fn, k.body = "", "", ""
+	}),
 	setting("time-out", "statement_timeout", "77s").as(variant),
 	setting("custom parameter", "app.x", "mine"),
 	setting("search path", "search_path", "pg_catalog, other").as(func(k *kind) {

@@ -246,3 +246,35 @@ func TestRefusedStateIsNotMade(t *testing.T) {
 		}
 	}
 }
+
+// Where a backslash escapes, a quote behind one ends no string: a relay that reads
+// the text otherwise overlooks what stands behind.
+func TestTextsWithBackslashesAreReadAsTheServerReadsThem(t *testing.T) {
+	const hides = `select '\'', set_config('work_mem', '77MB', false), '\''`
+	look := one("select current_setting('work_mem'), current_setting('lock_timeout'), current_setting('standard_conforming_strings')")
+	for _, mode := range []relay.Mode{relay.Auto, relay.Transaction} {
+		for name, c := range map[string]struct {
+			startup []string
+			steps   []step
+		}{
+			"after SET":            {nil, []step{one("set standard_conforming_strings = off"), one(hides)}},
+			"by a startup packet":  {[]string{"standard_conforming_strings", "off"}, []step{one(hides)}},
+			"for one transaction":  {nil, []step{one("begin"), one("set local standard_conforming_strings = off"), one(hides), one("commit")}},
+			"in a block's SET":     {nil, []step{one("begin"), one("set standard_conforming_strings = off"), one(hides), one("commit")}},
+			"in an escaped string": {nil, []step{one(`select E'\'', set_config('work_mem', '77MB', false), E'\''`)}},
+		} {
+			for _, extended := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, %s, extended %t", mode, name, extended), func(t *testing.T) {
+					r := relaytest.Start(t, relaytest.Options{})
+					direct, a, b, fresh := newActor(r.Direct(c.startup...), extended), newActor(r.ClientIn(mode, c.startup...), extended), newActor(r.ClientIn(mode), extended), newActor(r.Direct(), extended)
+					require.Equal(t, direct.play(c.steps...), a.play(c.steps...))
+					want, clean := direct.play(look), fresh.play(look)
+					for range 2 {
+						require.Equal(t, clean, b.play(look))
+						require.Equal(t, want, a.play(look))
+					}
+				})
+			}
+		}
+	}
+}

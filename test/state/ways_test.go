@@ -62,6 +62,9 @@ var ways = []way{
 		return plan{steps: []step{{{text: "select set_config($1, $2, $3::boolean)", args: []string{k.args[0], k.args[1], "true"}}}}}
 	}},
 	{"committed", func(k kind) plan { return plan{block: true, steps: []step{one("begin"), k.acts(), one("commit")}} }},
+	{"seen in its own transaction", func(k kind) plan {
+		return plan{block: true, steps: []step{one("begin"), k.acts(), k.eyes(), one("commit")}}
+	}},
 	{"committed in one go", func(k kind) plan {
 		return plan{block: true, steps: []step{append(k.acts("begin"), one("commit")...)}}
 	}},
@@ -83,6 +86,21 @@ var ways = []way{
 	}},
 	{"in a released savepoint", func(k kind) plan {
 		return plan{block: true, steps: []step{one("begin"), one("savepoint a"), k.acts(), one("release a"), one("commit")}}
+	}},
+	{"in a released savepoint of one that is rolled back", func(k kind) plan {
+		return plan{block: true, steps: []step{one("begin"), one("savepoint a", "savepoint b"), k.acts(), one("release b"), one("rollback to a"), one("commit")}}
+	}},
+	{"before a COMMIT that fails", func(k kind) plan {
+		return plan{block: true, fails: "23505", objects: deferred, steps: []step{one("begin"), k.acts("insert into twice values (1), (1)"), one("commit")}}
+	}},
+	{"in a query that fails at its end", func(k kind) plan {
+		return plan{fails: "23505", objects: deferred, steps: []step{k.acts("insert into twice values (1), (1)")}}
+	}},
+	{"in a text that is very long", func(k kind) plan {
+		if k.protocol {
+			return plan{steps: []step{{{text: long + k.make, parse: "mine"}}}}
+		}
+		return plan{steps: []step{one(append([]string{long + k.make}, k.also...)...)}}
 	}},
 	{"in a query that fails", func(k kind) plan {
 		return plan{steps: []step{append(k.acts(), one("select 1/0")...)}, fails: "22012"}
@@ -179,6 +197,12 @@ var ways = []way{
 		return plan{steps: []step{one("do $$ begin begin " + k.code() + " raise 'no'; exception when others then null; end; end $$")}}
 	}},
 }
+
+// deferred is a table whose constraint is looked at when the transaction ends.
+const deferred = "create table twice (x int unique deferrable initially deferred); grant all on twice to public"
+
+// long is more than a relay assembles of one message.
+var long = "/* " + strings.Repeat("long ", 30_000) + "*/ "
 
 // types are those of the built-in function's arguments.
 func (k kind) types() []string {
