@@ -97,13 +97,21 @@ func (l *loop) prelude(out []byte, c *client, s *server) []byte {
 			s.foreign = false
 		}
 	}
-	if pairs := l.differences(c, s); len(pairs) > 0 {
+	pairs := l.differences(c, s)
+	if i := slices.IndexFunc(pairs, isEncoding); i >= 0 { // what follows is read in it
+		out = wire.AppendSetConfig(out, pairs[i:i+1])
+		s.due.precede()
+		pairs = slices.Delete(pairs, i, i+1)
+	}
+	if len(pairs) > 0 {
 		out = wire.AppendSetConfig(out, pairs)
 		s.due.precede()
-		s.extra = c.extra
 	}
+	s.extra = c.extra
 	return out
 }
+
+func isEncoding(pair [2]string) bool { return pair[0] == "client_encoding" }
 
 // appendReseed appends what makes the numbers of random() nobody's choice: setseed
 // survives DISCARD ALL, and nothing shows it.
@@ -177,5 +185,12 @@ func (l *loop) report(s *server, body []byte, forClient bool) {
 	case forClient:
 		s.client.told = l.sets.with(s.client.told, n, v)
 		s.client.own = l.sets.with(s.client.own, n, v)
+		if n == "client_encoding" { // values are kept as they are read in it
+			for _, p := range s.client.extra.list {
+				if strings.ContainsFunc(p.Value, func(r rune) bool { return r >= 0x80 }) {
+					l.touch(s.client, p.Name)
+				}
+			}
+		}
 	}
 }
