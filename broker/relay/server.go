@@ -247,10 +247,12 @@ func (l *loop) readied(s *server, body []byte) bool {
 		return false
 	}
 	s.status = body[0]
-	if c == nil {
-		if owed.due != forPrelude {
-			l.choreDone(s, owed.due)
-		}
+	switch {
+	case c != nil:
+	case owed.due == forPrelude:
+		return true
+	default:
+		l.choreDone(s, owed.due)
 		return false
 	}
 	if s.cancelNext && !s.due.ours() {
