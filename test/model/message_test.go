@@ -28,18 +28,29 @@ func encode(t require.TestingT, list []message) (b []byte) {
 	return b
 }
 
-// String is one line of a report.
+// String is one line of a report; scan reads it.
 func (m message) String() string {
+	s := m.text()
+	if m.pins {
+		s += pinning
+	}
+	return s
+}
+
+// pinning ends the line of a message that pins.
+const pinning = " (pins)"
+
+func (m message) text() string {
 	switch x := m.FrontendMessage.(type) {
 	case *pgproto3.Query:
 		if x.String == probe {
 			return "Query (probe)"
 		}
-		return "Query " + short(x.String)
+		return fmt.Sprintf("Query %q", x.String)
 	case *pgproto3.Parse:
-		return fmt.Sprintf("Parse %q %s %v", x.Name, short(x.Query), x.ParameterOIDs)
+		return fmt.Sprintf("Parse %q %q %d", x.Name, x.Query, x.ParameterOIDs)
 	case *pgproto3.Bind:
-		return fmt.Sprintf("Bind %q to %q %q %v", x.DestinationPortal, x.PreparedStatement, x.Parameters, x.ResultFormatCodes)
+		return fmt.Sprintf("Bind %q to %q %q %d", x.DestinationPortal, x.PreparedStatement, x.Parameters, x.ResultFormatCodes)
 	case *pgproto3.Describe:
 		return fmt.Sprintf("Describe %c %q", x.ObjectType, x.Name)
 	case *pgproto3.Execute:
@@ -47,11 +58,11 @@ func (m message) String() string {
 	case *pgproto3.Close:
 		return fmt.Sprintf("Close %c %q", x.ObjectType, x.Name)
 	case *pgproto3.CopyData:
-		return "CopyData " + short(string(x.Data))
+		return fmt.Sprintf("CopyData %q", x.Data)
 	case *pgproto3.CopyFail:
 		return fmt.Sprintf("CopyFail %q", x.Message)
 	case *pgproto3.FunctionCall:
-		return fmt.Sprintf("FunctionCall %d %q %v", x.Function, x.Arguments, x.ArgFormatCodes)
+		return fmt.Sprintf("FunctionCall %d %q", x.Function, x.Arguments)
 	}
 	return strings.TrimPrefix(fmt.Sprintf("%T", m.FrontendMessage), "*pgproto3.")
 }

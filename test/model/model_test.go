@@ -9,6 +9,11 @@ import (
 // What clients hear through the broker is what they would hear from PostgreSQL.
 func TestAnswersAreThoseOfADirectConnection(t *testing.T) {
 	th := newTheatre(t, plant{})
+	defer func() { // should it fail only now and then
+		if t.Failed() {
+			t.Logf("before it was made shorter:\n%s", th.first)
+		}
+	}()
 	rapid.Check(t, func(t *rapid.T) { th.check(t) })
 }
 

@@ -45,6 +45,9 @@ func (th *theatre) perform(s sequence) (report string, err error) {
 		if err != nil {
 			report = strings.Join(p.report, "\n")
 			p.strike()
+			if !th.failed {
+				th.first = report
+			}
 			th.failed, th.last, th.report = true, s, report
 		}
 	}()
@@ -128,6 +131,7 @@ func continues(list []message) bool {
 
 // hear has the twin's answers become what the client must hear.
 func (p *play) hear(a *actor) error {
+	pinned := a.pins
 	for a.talk.owed() {
 		x, err := p.await(a.twin)
 		if err != nil && a.talk.dying {
@@ -139,8 +143,11 @@ func (p *play) hear(a *actor) error {
 		}
 		a.talk.hear(x)
 		a.expected = append(a.expected, x)
-		if x.kind() == complete {
+		switch x.kind() {
+		case complete:
 			a.completed(x)
+		case wire.Error:
+			a.pins = a.pins || pinned // whatever was discarded before it
 		}
 	}
 	a.sent = len(a.expected) > 0
@@ -240,7 +247,10 @@ func (p *play) compare(a *actor) (bool, error) {
 		}
 		want := a.expected[0]
 		if !p.same(x, want) {
-			return false, p.fail("%s    broker: %s %q\n     direct: %s %q", a.letter, x, x.body(), want, want.body())
+			if x.String() == want.String() {
+				return false, p.fail("%s    broker: %q\n     direct: %q", a.letter, x, want)
+			}
+			return false, p.fail("%s    broker: %s\n     direct: %s", a.letter, x, want)
 		}
 		p.say("%s    %s", a.letter, x)
 		a.expected = a.expected[1:]

@@ -334,20 +334,22 @@ func ending(t *rapid.T) message {
 	return synced
 }
 
-// GoString is the sequence as rapid reports it.
+// GoString is the sequence as rapid reports it and as testdata/sequences keeps it:
+// a client's letter begins a step.
 func (s sequence) GoString() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%+v\n", s.setting)
+	fmt.Fprintf(&b, "servers %d hooks %t\n", s.servers, s.hooks)
 	for _, x := range s.steps {
-		for i, m := range x.messages {
-			who := " "
-			if i == 0 {
-				who = letter(x.client)
-			}
+		who := letter(x.client)
+		for _, m := range x.messages {
 			fmt.Fprintf(&b, "%s %s\n", who, m)
+			who = " "
+		}
+		if x.cut > 0 {
+			fmt.Fprintf(&b, "%s cut %d\n", who, x.cut)
 		}
 		if x.vanish {
-			fmt.Fprintf(&b, "%s vanishes\n", letter(x.client))
+			fmt.Fprintf(&b, "%s vanishes\n", who)
 		}
 	}
 	return b.String()

@@ -27,6 +27,7 @@ type theatre struct {
 	failed bool     // a sequence has
 	last   sequence // that one
 	report string   // … and what happened
+	first  string   // what happened at the first failure
 }
 
 // plant is what is done on the way between client, relay and PostgreSQL.
