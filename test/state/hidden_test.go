@@ -11,13 +11,13 @@ var hidden = append([]way{
 	byRoutine("a function within another", "create function g() returns text language plpgsql as $$ begin return f(); end $$", "select g()"),
 	byRoutine("a function in SQL's own body", "create function g() returns text language sql begin atomic select f(); end", "select g()"),
 	byRoutine("a function's default argument", "create function g(x text default f()) returns text language sql as 'select x'", "select g()"),
-	byRoutine("an aggregate", "create function g(text, text) returns text language plpgsql as $$ begin return f(); end $$; create aggregate a (text) (sfunc = g, stype = text, initcond = '')", "select a('x')"),
+	unreadable("an aggregate", "create function g(text, text) returns text language plpgsql as $$ begin return f(); end $$; create aggregate a (text) (sfunc = g, stype = text, initcond = '')", "select a('x')"),
 	byRoutine("a procedure", "create procedure p() language plpgsql as $$ begin perform f(); end $$", "call p()"),
 	byRoutine("a procedure that commits", "create procedure p() language plpgsql as $$ begin perform f(); commit; perform 1/0; end $$", "call p()"),
 	byRoutine("a procedure that rolls back", "create procedure p() language plpgsql as $$ begin perform f(); rollback; end $$", "call p()"),
 	byRoutine("a function that is named in capitals", `create function "Odd Name"() returns text language plpgsql as $$ begin return f(); end $$`, `select "Odd Name"()`),
-	byRoutine("a function that is named in escapes", "", `select U&"\0066"()`),
-	byRoutine("a function whose name is in a string", "", "select query_to_xml('select f()', true, true, '')"),
+	unreadable("a function that is named in escapes", "", `select U&"\0066"()`),
+	unreadable("a function whose name is in a string", "", "select query_to_xml('select f()', true, true, '')"),
 	byRoutine("a view", "create view v as select f(); grant all on v to public", "select * from v"),
 	byRoutine("a view whose name is in a string", "create view v as select f() as x; grant all on v to public", "select table_to_xml('v', true, true, '')"),
 	byRoutine("a trigger", trigger, "insert into t values ('x')"),
@@ -47,7 +47,7 @@ var hidden = append([]way{
 		if k.expr == "" {
 			return impossible(noBuiltin)
 		}
-		return plan{steps: []step{one(`select U&"!` + hex4(k.fn[0]) + k.fn[1:] + `" UESCAPE '!'` + strings.TrimPrefix(k.expr, k.fn))}}
+		return plan{hides: true, steps: []step{one(`select U&"!` + hex4(k.fn[0]) + k.fn[1:] + `" UESCAPE '!'` + strings.TrimPrefix(k.expr, k.fn))}}
 	}},
 	{"a built-in that is quoted", func(k kind) plan {
 		if k.expr == "" {
@@ -147,6 +147,16 @@ func byRoutine(name, objects string, texts ...string) way {
 			p.block = p.block || text == "begin"
 			p.steps = append(p.steps, s)
 		}
+		return p
+	}}
+}
+
+// unreadable is byRoutine where no text that can be read names f.
+func unreadable(name, objects string, texts ...string) way {
+	w := byRoutine(name, objects, texts...)
+	return way{name, func(k kind) plan {
+		p := w.plan(k)
+		p.hides = true
 		return p
 	}}
 }

@@ -24,6 +24,9 @@ type kind struct {
 	// unseen is state that nothing shows: no cleaning frees the server before its
 	// client goes.
 	unseen bool
+	// nameless state is found by nobody who does not know its name, or not at all.
+	// Where code hides what it makes, A may lose it: a published exception.
+	nameless bool
 	// loses are the lines that A may see in mode auto instead of its state: a
 	// published exception.
 	loses string
@@ -74,12 +77,12 @@ var kinds = []kind{
 	setting("SET SESSION", "work_mem", "77MB").as(func(k *kind) { k.variant, k.make = true, "set session work_mem to '77MB'" }),
 	setting("SET XML OPTION", "xmloption", "document").as(func(k *kind) { k.variant, k.make = true, "set xml option document" }),
 	setting("parameter in another encoding", "app.x", "é").as(func(k *kind) {
-		k.variant, k.make, k.also = true, "set client_encoding = 'LATIN1'", []string{`set app.x = U&'\00e9'`}
+		k.variant, k.nameless, k.make, k.also = true, true, "set client_encoding = 'LATIN1'", []string{`set app.x = U&'\00e9'`}
 		k.look, k.clean = "select encode(convert_to(coalesce(current_setting('app.x', true), ''), 'UTF8'), 'hex')", "reset all"
 		k.expr, k.fn, k.body = "", "", ""
 	}),
 	setting("time-out", "statement_timeout", "77s").as(variant),
-	setting("custom parameter", "app.x", "mine"),
+	setting("custom parameter", "app.x", "mine").as(func(k *kind) { k.nameless = true }),
 	setting("search path", "search_path", "pg_catalog, other").as(func(k *kind) {
 		k.make = "set search_path = pg_catalog, other"
 		k.body = k.make
@@ -114,7 +117,9 @@ var kinds = []kind{
 	{name: "listen", make: "listen mine", look: "select pg_listening_channels()", clean: "unlisten *"},
 	temporary("temporary table", "create temp table mine as select 7 as x", "drop table mine").as(func(k *kind) { k.temp = true }),
 	temporary("temporary table by its schema", "create table pg_temp.mine (x int)", "drop table pg_temp.mine").as(variant),
-	temporary("temporary table by SELECT INTO", "select 7 as x into temp mine", "drop table mine").as(variant),
+	temporary("temporary table by SELECT INTO", "select 7 as x into temp mine", "drop table mine").as(func(k *kind) {
+		k.variant, k.body = true, "create temp table mine as select 7" // PL/pgSQL's own SELECT INTO is another
+	}),
 	temporary("temporary view", "create temp view mine as select 7", "drop view mine").as(variant),
 	temporary("temporary function", "create function pg_temp.mine() returns int language sql as 'select 7'", "drop function pg_temp.mine()").as(variant),
 	temporary("temporary sequence", "create temp sequence mine", "drop sequence mine").as(variant),
@@ -147,10 +152,10 @@ var kinds = []kind{
 		expr: "set_config('seed', '0.5', false)", fn: "set_config", args: []string{"seed", "0.5", "false"}, loses: "(f) SELECT 1; I",
 	},
 	{
-		name: "library", make: "load 'auto_explain'", body: "load 'auto_explain'", look: "select coalesce(current_setting('auto_explain.log_min_duration', true), '')", clean: "discard all", super: true, unseen: true,
+		name: "library", nameless: true, make: "load 'auto_explain'", body: "load 'auto_explain'", look: "select coalesce(current_setting('auto_explain.log_min_duration', true), '')", clean: "discard all", super: true, unseen: true,
 	},
 	{
-		name: "temporary replication slot", look: "select count(*) from pg_replication_slots where active_pid = pg_backend_pid()", clean: "discard all", super: true, unseen: true,
+		name: "temporary replication slot", nameless: true, look: "select count(*) from pg_replication_slots where active_pid = pg_backend_pid()", clean: "discard all", super: true, unseen: true,
 		make: "select count(*) from pg_create_physical_replication_slot('mine' || pg_backend_pid(), false, true)",
 	},
 }

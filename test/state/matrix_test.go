@@ -43,27 +43,26 @@ func allWays(t *testing.T, k kind, total *tally) {
 	setUp, err := pgconn.Connect(context.Background(), asSuper)
 	require.NoError(t, err)
 	defer func() { _ = setUp.Close(context.Background()) }()
-	known := map[bool]*fixed{}
-	for _, extended := range []bool{false, true} {
-		known[extended] = new(fixed)
-	}
+	g := &ground{t: t, kind: k, setUp: setUp, url: url, role: role, rigs: map[int]*relaytest.Rig{}, known: map[bool]*fixed{false: {}, true: {}}}
 	all := ways
 	if !k.variant {
 		all = append(slices.Clone(ways), hidden...)
 	}
 	for _, w := range all {
 		t.Run(w.name, func(t *testing.T) {
-			r := &row{t: t, kind: k, plan: w.plan(k), setUp: setUp, url: url, role: role, rigs: map[int]*relaytest.Rig{}}
-			r.objects = k.objects + ";" + r.plan.objects
+			r := &row{ground: g, t: t, name: w.name, plan: w.plan(k), objects: k.objects, rigs: g.rigs}
+			if r.plan.objects != "" {
+				r.objects, r.rigs = k.objects+";"+r.plan.objects, map[int]*relaytest.Rig{}
+			}
 			for _, extended := range []bool{false, true} {
-				r.cells(w.name, extended, known[extended], total)
+				r.cells(extended, total)
 			}
 		})
 	}
 }
 
 // cells runs the cells of one protocol.
-func (r *row) cells(name string, extended bool, known *fixed, total *tally) {
+func (r *row) cells(extended bool, total *tally) {
 	modes := []relay.Mode{relay.Auto, relay.Transaction, relay.Statement, relay.Session}
 	if why := r.cannot(extended); why != "" {
 		total.Lock()
@@ -71,24 +70,24 @@ func (r *row) cells(name string, extended bool, known *fixed, total *tally) {
 		total.impossible += len(modes)
 		return
 	}
+	known := r.known[extended]
 	r.rebuild()
 	r.resolve()
 	want := r.truths(extended, known)
-	if name == "plain" {
+	if r.name == "plain" {
 		known.plain = want.made
 		require.False(r.t, want.made.equal(want.fresh), "nothing is made: %q", want.steps)
 	}
-	r.mustWork(name, want.steps, total)
+	r.mustWork(want.steps, total)
 	for _, mode := range modes {
 		if r.plan.fresh {
 			r.rebuild()
-			clear(r.rigs)
 		}
 		c := &cell{r, mode, extended, want}
 		var f faults
 		switch mode {
 		case relay.Auto:
-			if f = c.alone(); c.pinned && len(f) == 0 && !r.plan.fresh {
+			if f = c.alone(); c.pinned && len(f) == 0 && r.plan.objects == "" {
 				f = c.beside()
 			}
 		case relay.Session:
@@ -99,12 +98,12 @@ func (r *row) cells(name string, extended bool, known *fixed, total *tally) {
 		total.Lock()
 		total.cells++
 		if len(f) > 0 {
-			total.failed[name]++
+			total.failed[r.name]++
 		}
 		total.Unlock()
 		if len(f) > 0 {
 			clear(r.rigs) // the next cell begins anew
-			r.t.Errorf("%s, %s, %s: %s", r.kind.name, name, c, strings.Join(f, "; "))
+			r.t.Errorf("%s, %s, %s: %s", r.kind.name, r.name, c, strings.Join(f, "; "))
 		}
 	}
 }
@@ -138,9 +137,9 @@ var refusals = map[string]struct{ code, reason string }{
 
 // mustWork fails when a direct connection refuses a step that no story wants
 // refused: such a cell would prove nothing.
-func (r *row) mustWork(name string, steps []string, total *tally) {
+func (r *row) mustWork(steps []string, total *tally) {
 	r.t.Helper()
-	known := refusals[r.kind.name+", "+name]
+	known := refusals[r.kind.name+", "+r.name]
 	for _, line := range steps {
 		for _, word := range strings.SplitAfter(line, "error ")[1:] {
 			switch code := word[:5]; code {
@@ -151,7 +150,7 @@ func (r *row) mustWork(name string, steps []string, total *tally) {
 				total.Unlock()
 				return
 			default:
-				r.t.Errorf("%s, %s: refused without a relay: %q", r.kind.name, name, steps)
+				r.t.Errorf("%s, %s: refused without a relay: %q", r.kind.name, r.name, steps)
 				return
 			}
 		}

@@ -12,6 +12,7 @@ type way struct {
 type plan struct {
 	objects    string // what the way needs in the database, in place before a server is opened
 	steps      []step
+	hides      bool   // nothing that a relay can read names what is made
 	fresh      bool   // the steps change the objects
 	pipelined  bool   // all steps are sent before the first answer is read
 	block      bool   // opens a transaction block
@@ -100,7 +101,7 @@ var ways = []way{
 		if k.protocol {
 			return plan{steps: []step{{{text: long + k.make, parse: "mine"}}}}
 		}
-		return plan{steps: []step{one(append([]string{long + k.make}, k.also...)...)}}
+		return plan{hides: true, steps: []step{one(append([]string{long + k.make}, k.also...)...)}}
 	}},
 	{"in a query that fails", func(k kind) plan {
 		return plan{steps: []step{append(k.acts(), one("select 1/0")...)}, fails: "22012"}
@@ -188,7 +189,7 @@ var ways = []way{
 		if k.protocol {
 			return impossible(noText)
 		}
-		return plan{steps: []step{one("do $$ begin " + k.dynamic() + " end $$")}}
+		return plan{hides: true, steps: []step{one("do $$ begin " + k.dynamic() + " end $$")}}
 	}},
 	{"DO that undoes it", func(k kind) plan {
 		if k.protocol {
@@ -238,7 +239,11 @@ func (k kind) code() string {
 // dynamic is code whose text does not show what it runs.
 func (k kind) dynamic() string {
 	var code strings.Builder
-	for _, text := range append([]string{k.make}, k.also...) {
+	texts := append([]string{k.make}, k.also...)
+	if k.body != "" {
+		texts = []string{k.body}
+	}
+	for _, text := range texts {
 		code.WriteString("execute reverse($e$" + reversed(text) + "$e$); ")
 	}
 	return code.String()
