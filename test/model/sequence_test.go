@@ -114,6 +114,15 @@ func (d draw) text(t *rapid.T) text {
 	return rapid.SampledFrom(from).Draw(t, "text")
 }
 
+// statement is a text for a Parse.
+func (d draw) statement(t *rapid.T) text {
+	x := d.text(t)
+	if x.simply {
+		return plain[0]
+	}
+	return x
+}
+
 func (d draw) simple(t *rapid.T) []message {
 	x := d.text(t)
 	return []message{query(x.sql, x.pins)}
@@ -141,7 +150,7 @@ func (d draw) pipelined(t *rapid.T) (list []message) {
 // whole is a batch as drivers send it.
 func (d draw) whole(t *rapid.T) (list []message) {
 	for range rapid.IntRange(1, 3).Draw(t, "statements") {
-		x := d.text(t)
+		x := d.statement(t)
 		list = append(list, parse(t, "", x), d.bind(t, "", "", x), message{FrontendMessage: &pgproto3.Describe{ObjectType: 'P'}}, execute("", 0))
 	}
 	return append(list, synced)
@@ -149,7 +158,7 @@ func (d draw) whole(t *rapid.T) (list []message) {
 
 // prepare gives a statement a name, and perhaps the name of another.
 func (d draw) prepare(t *rapid.T) []message {
-	x, name := d.text(t), statement(t)
+	x, name := d.statement(t), statement(t)
 	list := []message{parse(t, name, x)}
 	if rapid.Bool().Draw(t, "describe") {
 		list = append(list, message{FrontendMessage: &pgproto3.Describe{ObjectType: 'S', Name: name}})
@@ -182,7 +191,7 @@ func (d draw) jumble(t *rapid.T) (list []message) {
 		var m pgproto3.FrontendMessage
 		switch rapid.IntRange(0, 7).Draw(t, "kind") {
 		case 0, 1:
-			list = append(list, parse(t, statement(t), d.text(t)))
+			list = append(list, parse(t, statement(t), d.statement(t)))
 			continue
 		case 2, 3:
 			list = append(list, d.bind(t, portal(t), statement(t), some(t)))

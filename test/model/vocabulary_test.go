@@ -10,6 +10,7 @@ type text struct {
 	sql    string
 	params []string // values for $1; nil: it has none
 	pins   bool     // the broker may keep the client's server for what it leaves
+	simply bool     // only for a Query
 }
 
 // theme is a subject of texts. A sequence draws the themes that it speaks of, so
@@ -217,9 +218,9 @@ var preparing = theme{
 	{sql: "prepare p1 as select 1", pins: true},
 	{sql: "prepare p1 (int) as select $1 + 1", pins: true},
 	{sql: "prepare p2 as select set_config('work_mem', '23MB', false)", pins: true},
-	{sql: "execute p1", pins: true},
-	{sql: "execute p1 (1)", pins: true},
-	{sql: "execute p2", pins: true},
+	{sql: "execute p1", pins: true, simply: true},
+	{sql: "execute p1 (1)", pins: true, simply: true},
+	{sql: "execute p2", pins: true, simply: true},
 	{sql: "deallocate p1"},
 	{sql: "deallocate s1"},
 	{sql: "deallocate s2"},
