@@ -61,7 +61,7 @@ func newActor(c *pgconn.PgConn, extended bool) *actor {
 func (a *actor) leave() { _ = a.conn.Close(context.Background()) }
 
 // patience is how long an answer may take.
-const patience = 3 * time.Second
+const patience = 10 * time.Second
 
 // play sends step by step and returns what came back, a line for each step.
 func (a *actor) play(steps ...step) []string {

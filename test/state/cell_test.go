@@ -185,7 +185,7 @@ func (c *cell) looks(a *actor) waiting {
 
 // tell is how long the relay may take to give a free server to a client that
 // waits.
-const tell = 2 * time.Second
+const tell = 5 * time.Second
 
 // settle waits until w has its answer, or until a pin keeps it from one.
 func (c *cell) settle(w waiting, size int) (v view, pins []string) {

@@ -19,8 +19,10 @@ type kind struct {
 
 	super    bool // only a superuser can
 	protocol bool // make is prepared, and look bound, by the extended protocol's own messages
-	variant  bool // of another kind: the ways that a text does not show are left to that one
-	temp     bool // the query makes an object: EXPLAIN ANALYZE and the like can as well
+	// A variant of another kind leaves it the ways that a text does not show, and
+	// unless the tests are long so does a kind that is not typical.
+	variant, typical bool
+	temp             bool // the query makes an object: EXPLAIN ANALYZE and the like can as well
 	// unseen is state that nothing shows: no cleaning frees the server before its
 	// client goes.
 	unseen bool
@@ -58,6 +60,7 @@ func setting(name, parameter, value string) kind {
 }
 
 func variant(k *kind) { k.variant = true }
+func typical(k *kind) { k.typical = true }
 
 // as changes k.
 func (k kind) as(change func(*kind)) kind {
@@ -70,7 +73,7 @@ var kinds = []kind{
 	setting("date style", "datestyle", "german").as(variant),
 	setting("strings with backslashes", "standard_conforming_strings", "off").as(variant),
 	setting("client encoding", "client_encoding", "LATIN1").as(variant),
-	setting("unreported parameter", "work_mem", "77MB"),
+	setting("unreported parameter", "work_mem", "77MB").as(typical),
 	setting("SET TIME ZONE", "timezone", "Asia/Jakarta").as(func(k *kind) { k.variant, k.make = true, "set time zone 'Asia/Jakarta'" }),
 	setting("SET NAMES", "client_encoding", "LATIN1").as(func(k *kind) { k.variant, k.make = true, "set names 'LATIN1'" }),
 	setting("SET SCHEMA", "search_path", "other").as(func(k *kind) { k.variant, k.make = true, "set schema 'other'" }),
@@ -79,10 +82,10 @@ var kinds = []kind{
 	setting("parameter in another encoding", "app.x", "é").as(func(k *kind) {
 		k.variant, k.nameless, k.make, k.also = true, true, "set client_encoding = 'LATIN1'", []string{`set app.x = U&'\00e9'`}
 		k.look, k.clean = "select encode(convert_to(coalesce(current_setting('app.x', true), ''), 'UTF8'), 'hex')", "reset all"
-		k.expr, k.fn, k.body = "", "", ""
+		k.expr, k.fn, k.body = "", "", `set client_encoding = 'LATIN1'; set app.x = U&'\00e9'`
 	}),
 	setting("time-out", "statement_timeout", "77s").as(variant),
-	setting("custom parameter", "app.x", "mine").as(func(k *kind) { k.nameless = true }),
+	setting("custom parameter", "app.x", "mine").as(func(k *kind) { k.nameless, k.typical = true, true }),
 	setting("search path", "search_path", "pg_catalog, other").as(func(k *kind) {
 		k.make = "set search_path = pg_catalog, other"
 		k.body = k.make
@@ -102,7 +105,7 @@ var kinds = []kind{
 		clean: "reset all",
 	},
 	{
-		name: "role", make: "set role other", look: "select current_user", clean: "reset role",
+		name: "role", typical: true, make: "set role other", look: "select current_user", clean: "reset role",
 		expr: "set_config('role', 'other', false)", fn: "set_config", args: []string{"role", "other", "false"},
 	},
 	{
@@ -110,12 +113,12 @@ var kinds = []kind{
 		expr: "set_config('session_authorization', 'other', false)", fn: "set_config", args: []string{"session_authorization", "other", "false"},
 	},
 	{name: "statement by protocol", make: "select 7", protocol: true, clean: "deallocate all"},
-	{name: "statement by SQL", make: "prepare mine as select 7", look: "execute mine", clean: "deallocate mine"},
+	{name: "statement by SQL", typical: true, make: "prepare mine as select 7", look: "execute mine", clean: "deallocate mine"},
 	{
 		name: "cursor with hold", make: "declare mine cursor with hold for select 7", look: "select count(*) from pg_cursors where name = 'mine'", clean: "close mine",
 	},
-	{name: "listen", make: "listen mine", look: "select pg_listening_channels()", clean: "unlisten *"},
-	temporary("temporary table", "create temp table mine as select 7 as x", "drop table mine").as(func(k *kind) { k.temp = true }),
+	{name: "listen", typical: true, make: "listen mine", look: "select pg_listening_channels()", clean: "unlisten *"},
+	temporary("temporary table", "create temp table mine as select 7 as x", "drop table mine").as(func(k *kind) { k.temp, k.typical = true, true }),
 	temporary("temporary table by its schema", "create table pg_temp.mine (x int)", "drop table pg_temp.mine").as(variant),
 	temporary("temporary table by SELECT INTO", "select 7 as x into temp mine", "drop table mine").as(func(k *kind) {
 		k.variant, k.body = true, "create temp table mine as select 7" // PL/pgSQL's own SELECT INTO is another
@@ -124,7 +127,7 @@ var kinds = []kind{
 	temporary("temporary function", "create function pg_temp.mine() returns int language sql as 'select 7'", "drop function pg_temp.mine()").as(variant),
 	temporary("temporary sequence", "create temp sequence mine", "drop sequence mine").as(variant),
 	temporary("table named like a catalogue", "create temp table pg_settings as select 'work_mem' as name, '4MB' as setting, 'default' as source", "drop table pg_temp.pg_settings"),
-	lock("advisory lock", "pg_advisory_lock"),
+	lock("advisory lock", "pg_advisory_lock").as(typical),
 	lock("advisory lock, shared", "pg_advisory_lock_shared").as(variant),
 	lock("advisory lock, tried", "pg_try_advisory_lock").as(variant),
 	lock("advisory lock, taken twice", "pg_advisory_lock").as(func(k *kind) {
@@ -136,7 +139,7 @@ var kinds = []kind{
 		expr: "setval('q', 77)", fn: "setval", args: []string{"q", "77"}, loses: "error 55000 I",
 	},
 	{
-		name: "lastval", objects: "create sequence q minvalue 5 maxvalue 6 increment 9 cycle; grant all on q to public", make: "select nextval('q')", look: "select lastval()", clean: "discard sequences",
+		name: "lastval", typical: true, objects: "create sequence q minvalue 5 maxvalue 6 increment 9 cycle; grant all on q to public", make: "select nextval('q')", look: "select lastval()", clean: "discard sequences",
 		expr: "nextval('q')", fn: "nextval", args: []string{"q"}, loses: "error 55000 I",
 	},
 	{
@@ -144,7 +147,7 @@ var kinds = []kind{
 		make: "insert into s default values", look: "select lastval()", clean: "discard sequences", loses: "error 55000 I",
 	},
 	{
-		name: "seed", objects: seedObjects, make: "select setseed(0.5)", look: "select random() in (select x from seeded)", clean: "discard all", unseen: true,
+		name: "seed", typical: true, objects: seedObjects, make: "select setseed(0.5)", look: "select random() in (select x from seeded)", clean: "discard all", unseen: true,
 		expr: "setseed(0.5)", fn: "setseed", args: []string{"0.5"}, loses: "(f) SELECT 1; I",
 	},
 	{

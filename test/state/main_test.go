@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"context"
+	"flag"
 	"net/url"
 	"sync"
 	"testing"
@@ -12,7 +13,13 @@ import (
 	"github.com/nusajournal/dermaga/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+// long runs all cells; make soak sets it.
+var long = flag.Bool("long", false, "run the whole matrix, and not a part of it")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	pgtest.Main(m)
+}
 
 // The roles of the cluster: most clients log in as app, which may SET ROLE to
 // other. What only a superuser can do, the superuser does.

@@ -99,9 +99,9 @@ var ways = []way{
 	}},
 	{"in a text that is very long", func(k kind) plan {
 		if k.protocol {
-			return plan{steps: []step{{{text: long + k.make, parse: "mine"}}}}
+			return plan{steps: []step{{{text: padding + k.make, parse: "mine"}}}}
 		}
-		return plan{hides: true, steps: []step{one(append([]string{long + k.make}, k.also...)...)}}
+		return plan{hides: true, steps: []step{one(append([]string{padding + k.make}, k.also...)...)}}
 	}},
 	{"in a query that fails", func(k kind) plan {
 		return plan{steps: []step{append(k.acts(), one("select 1/0")...)}, fails: "22012"}
@@ -202,8 +202,8 @@ var ways = []way{
 // deferred is a table whose constraint is looked at when the transaction ends.
 const deferred = "create table twice (x int unique deferrable initially deferred); grant all on twice to public"
 
-// long is more than a relay assembles of one message.
-var long = "/* " + strings.Repeat("long ", 30_000) + "*/ "
+// padding is more than a relay assembles of one message.
+var padding = "/* " + strings.Repeat("long ", 30_000) + "*/ "
 
 // types are those of the built-in function's arguments.
 func (k kind) types() []string {
