@@ -143,11 +143,11 @@ func (p *play) hear(a *actor) error {
 		}
 		a.talk.hear(x)
 		a.expected = append(a.expected, x)
-		switch x.kind() {
-		case complete:
+		if x.kind() == complete || x.kind() == wire.Error {
+			a.pins = a.pins || pinned // whatever was discarded before
+		}
+		if x.kind() == complete {
 			a.completed(x)
-		case wire.Error:
-			a.pins = a.pins || pinned // whatever was discarded before it
 		}
 	}
 	a.sent = len(a.expected) > 0

@@ -195,7 +195,7 @@ var hidden = theme{
 	{sql: "select set_config('work_mem', '13MB', $1::bool)", params: []string{"true", "false"}},
 	{sql: "select keep('work_mem', '14MB')", pins: true},
 	{sql: "select keep('nusa.x', '2')", pins: true},
-	{sql: "select quiet('search_path', 'other')", pins: true},
+	{sql: "select quiet('search_path', 'other')", pins: true, simply: true},
 	{sql: "select quiet('timezone', 'asia/jakarta')", pins: true},
 	{sql: "select remember('24MB')"},
 	{sql: "select remember('25MB'), remember('much')"},
