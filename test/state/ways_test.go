@@ -23,10 +23,10 @@ type plan struct {
 func impossible(reason string) plan { return plan{impossible: reason} }
 
 const (
-	noText     = "a Parse message is no part of a text"
-	noBuiltin  = "no built-in function does it"
-	noSimple   = "the simple protocol binds no parameters"
-	noExtended = "the extended protocol takes one statement at a time"
+	noText    = "a Parse message is no part of a text"
+	noBuiltin = "no built-in function does it"
+	noSimple  = "the simple protocol binds no parameters"
+	noPolicy  = "a superuser is bound by no policy"
 )
 
 // ways are those that a text shows.
