@@ -37,7 +37,7 @@ type owner struct {
 }
 
 // A canceller ends what a client runs now, if it runs anything.
-type canceller interface{ Cancel() }
+type canceller interface{ Cancel(context.Context) }
 
 func newKeyring() *keyring { return &keyring{owners: map[uint32]*owner{}} }
 
@@ -92,8 +92,9 @@ func (k *keyring) drop(pid uint32) {
 }
 
 // cancel passes a request on to the client whose key it shows, and reports
-// whether there is one.
-func (k *keyring) cancel(pid uint32, secret []byte) (known bool) {
+// whether there is one. It returns when the request has been dealt with or ctx
+// ends: whoever asked may go on then, and nothing of his is hit later.
+func (k *keyring) cancel(ctx context.Context, pid uint32, secret []byte) (known bool) {
 	k.mu.Lock()
 	o, ok := k.owners[pid]
 	var c canceller
@@ -102,7 +103,7 @@ func (k *keyring) cancel(pid uint32, secret []byte) (known bool) {
 	}
 	k.mu.Unlock()
 	if c != nil {
-		c.Cancel()
+		c.Cancel(ctx)
 	}
 	return known
 }

@@ -121,8 +121,8 @@ func (b *Broker) Disconnect(ctx context.Context, d peer.Disconnect) (peer.Discon
 }
 
 // CancelOwn implements peer.Served.
-func (b *Broker) CancelOwn(_ context.Context, c peer.Cancel) (peer.Cancelled, error) {
-	return peer.Cancelled{Known: b.keys.cancel(c.PID, c.Secret)}, nil
+func (b *Broker) CancelOwn(ctx context.Context, c peer.Cancel) (peer.Cancelled, error) {
+	return peer.Cancelled{Known: b.keys.cancel(ctx, c.PID, c.Secret)}, nil
 }
 
 // cancelPrefix is what this instance's keys begin with; 0: nothing.
@@ -142,7 +142,9 @@ func (b *Broker) cancel(l *line, pid uint32, secret []byte) {
 		b.log.Warn(eventCancels, keyConn, l.id, keyRemote, l.remote())
 		return
 	}
-	if b.keys.cancel(pid, secret) || b.cancelForeign(l, pid, secret) {
+	ctx, stop := context.WithTimeout(b.life, b.cfg.CancelWaitTimeout)
+	defer stop()
+	if b.keys.cancel(ctx, pid, secret) || b.cancelForeign(l, pid, secret) {
 		return
 	}
 	b.counters.wrongCancels.Add(1)

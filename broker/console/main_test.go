@@ -223,7 +223,7 @@ func (d *door) receive(ctx context.Context, conn net.Conn) {
 			continue
 		case *pgproto3.CancelRequest:
 			d.mu.Lock()
-			d.visits[m.ProcessID].Cancel()
+			d.visits[m.ProcessID].Cancel(context.Background())
 			d.mu.Unlock()
 			_ = conn.Close()
 		case *pgproto3.StartupMessage:

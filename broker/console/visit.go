@@ -84,7 +84,7 @@ func (v *Visit) Leave() {
 }
 
 // Cancel ends the command that is running, if one is.
-func (v *Visit) Cancel() {
+func (v *Visit) Cancel(context.Context) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.cancel != nil {

@@ -70,7 +70,7 @@ func (p *Pool) pick(c *client) *server {
 
 // pair gives s to c.
 func (l *loop) pair(c *client, s *server) {
-	c.server, s.client, s.cancelNext = s, c, false
+	c.server, s.client, s.foreign = s, c, false
 	c.fresh, c.unnamed, c.wantClean = true, false, false
 	c.pool.tenant.lastUsed.Store(l.clock.UnixNano())
 }

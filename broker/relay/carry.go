@@ -84,9 +84,8 @@ func (l *loop) effect(c *client, s *server, e effect) {
 		c.made = &made
 	}
 	c.suspect |= e.class
-	if e.class&wire.Quotes != 0 {
-		c.quotes = true
-	}
+	c.quotes = c.quotes || e.class&wire.Quotes != 0
+	c.resets = c.resets || e.class&wire.Resets != 0
 	for _, name := range e.sets {
 		if _, first := c.begin.extra.get(name); c.mode == Session && !first && name != "" {
 			continue // only what RESET would have to give back
@@ -110,12 +109,11 @@ func (l *loop) touch(c *client, name string) {
 
 // restart gives c back what its startup packet set of the reported parameters, if
 // a RESET has just taken that away: servers are started without it.
-func (l *loop) restart(c *client) {
-	if c.suspect&wire.Resets == 0 {
+func (l *loop) restart(c *client, s *server) {
+	if !c.resets {
 		return
 	}
-	s := c.server
-	var out []byte
+	c.resets = false
 	for _, first := range c.begin.own.list {
 		now, _ := s.reported.get(first.Name)
 		if base, _ := s.base.get(first.Name); now != base || now == first.Value {
@@ -123,9 +121,7 @@ func (l *loop) restart(c *client) {
 		}
 		c.own = l.sets.with(c.own, first.Name, first.Value)
 		c.told = l.sets.with(c.told, first.Name, first.Value)
-		out = wire.AppendParameterStatus(out, first.Name, first.Value)
-	}
-	if len(out) > 0 {
-		l.write(&c.conn, out)
+		s.behind = wire.AppendParameterStatus(s.behind, first.Name, first.Value)
+		c.fresh, c.unnamed = true, false // s is told before c's next message
 	}
 }

@@ -16,7 +16,7 @@ type client struct {
 	serial uint64 // no other client of the loop had it
 
 	// Of the present pairing:
-	fresh     bool // nothing was sent to the server yet
+	fresh     bool // the server must be told of c's settings before c's next transaction
 	unnamed   bool // the server's unnamed statement is c's, or there is none
 	wantClean bool // the first messages need a server with no traces of others
 
@@ -36,6 +36,7 @@ type client struct {
 	suspect     wire.Class            // … and what else may have
 	prepared    *effect               // of what it gave to PREPARE; nil: nothing
 	made        *effect               // of the code that its transaction has made; nil: it makes nothing
+	resets      bool                  // RESET or its kin is on its way
 	quotes      bool                  // how its texts are to be read is not known now
 
 	told  *params                      // what it knows of the reported parameters
@@ -110,6 +111,8 @@ func (l *loop) serveClient(c *client) {
 		return
 	case c.server != nil && c.server.cancelling > 0 && c.server.due.none():
 		return // a cancel on its way must not hit what comes next
+	case c.server != nil && c.fresh && !c.server.due.none():
+		return // the server is told first, and not in the middle of something
 	}
 	b, err := l.fill(&c.conn)
 	c.pool.count.bytesIn += uint64(len(b))

@@ -6,8 +6,10 @@ import "github.com/nusajournal/dermaga/broker/wire"
 // set aside: messages behind it in the pipeline must not find it, and it comes back
 // if the command fails.
 type command struct {
-	what  wire.Command
-	names map[string]*statement
+	what    wire.Command
+	names   map[string]*statement
+	suspect wire.Class
+	touched []string
 }
 
 // command notes that c runs e, as a part of does.
@@ -15,27 +17,31 @@ func (l *loop) command(c *client, does *command, e effect) {
 	if e.command == 0 {
 		return
 	}
+	c.server.commands = true
 	does.what |= e.command
+	if e.command&wire.DiscardAll != 0 {
+		kept := wire.Taints | wire.Seeds
+		does.suspect |= c.suspect &^ kept
+		does.touched = append(does.touched, c.touched...)
+		c.suspect, c.touched = c.suspect&kept, nil
+	}
 	if e.command&(wire.DeallocateAll|wire.DiscardAll) == 0 || len(c.names) == 0 {
 		return
 	}
-	if does.names == nil {
-		does.names, c.names = c.names, nil
-		return
-	}
-	for name, st := range c.names {
-		if _, there := does.names[name]; there {
+	before := does.names
+	does.names, c.names = c.names, nil
+	for name, st := range before {
+		if _, again := does.names[name]; again {
 			l.unname(st)
 			continue
 		}
 		does.names[name] = st
 	}
-	c.names = nil
 }
 
 // undo gives back what a command that has failed had set aside.
 func (l *loop) undo(c *client, does *command) {
-	if does == nil {
+	if does == nil || does.what == 0 {
 		return
 	}
 	for name, st := range does.names {
@@ -48,32 +54,49 @@ func (l *loop) undo(c *client, does *command) {
 		}
 		c.names[name] = st
 	}
+	c.suspect |= does.suspect
+	for _, name := range does.touched {
+		l.touch(c, name)
+	}
 	*does = command{}
 }
 
-// ran is a command that has succeeded.
-func (l *loop) ran(c *client, s *server, does command) {
-	if does.what == 0 {
+// completed is a CommandComplete while commands are on their way. DEALLOCATE and
+// DISCARD ALL count from then on, whatever becomes of their transaction.
+func (l *loop) completed(c *client, s *server, tag []byte) {
+	does := s.due.command()
+	if does == nil {
+		does = &c.batch.command
+	}
+	tag, _, _ = wire.Cut(tag)
+	switch {
+	case string(tag) == "DEALLOCATE ALL" && does.what&wire.DeallocateAll != 0:
+		l.ran(c, s, does, wire.DeallocateAll)
+	case string(tag) == "DISCARD ALL" && does.what&wire.DiscardAll != 0:
+		l.ran(c, s, does, wire.DiscardAll)
+	}
+}
+
+// ran is a command, of those that does names, that has succeeded.
+func (l *loop) ran(c *client, s *server, does *command, what wire.Command) {
+	does.what &^= what
+	if what == wire.ResetAll {
+		if s.status == wire.Idle {
+			l.pin(c, c.pins&^pinSetting)
+		}
 		return
 	}
-	l.abandon(&does)
-	if does.what&(wire.DeallocateAll|wire.DiscardAll) != 0 {
-		l.pin(c, c.pins&^pinLong)
-	}
-	if does.what&wire.ResetAll != 0 && s.status == wire.Idle {
-		l.pin(c, c.pins&^pinSetting)
-	}
-	if does.what&wire.DiscardAll == 0 {
+	l.abandon(does)
+	l.pin(c, c.pins&^pinLong)
+	if what != wire.DiscardAll {
 		return
 	}
+	does.suspect, does.touched = 0, nil
 	l.pin(c, c.pins&(pinTaints|pinSeed))
-	if s.due.none() { // or what came behind it has left something
-		c.suspect, c.touched = c.suspect&(wire.Taints|wire.Seeds|wire.Resets), nil
-	}
 	c.prepared = nil
 	s.extra, c.extra = l.sets.none, c.begin.extra
 	if s.extra != c.extra {
-		c.fresh, c.unnamed = true, false // it is told again before its next message
+		c.fresh, c.unnamed = true, false // s is told again before c's next message
 	}
 }
 

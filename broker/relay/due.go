@@ -155,13 +155,16 @@ func (d *dues) complete() (x owed, ok bool) {
 
 // failed takes away what an error has made void, up to the next ReadyForQuery: in
 // the extended protocol PostgreSQL skips to the Sync. It reports whether that
-// Sync is on its way.
+// Sync is on its way. void is called for the newest first, to undo what was noted.
 func (d *dues) failed(void func(owed)) (synced bool) {
-	for !d.none() && !d.list[d.head].ends() {
-		x := d.list[d.head]
-		d.head++
-		void(x)
+	end := d.head
+	for end < len(d.list) && !d.list[end].ends() {
+		end++
 	}
+	for i := end - 1; i >= d.head; i-- {
+		void(d.list[i])
+	}
+	d.head = end
 	synced = !d.none()
 	d.rewind()
 	return synced

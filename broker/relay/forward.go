@@ -21,10 +21,11 @@ type batch struct {
 // of b is kept if it must be seen whole.
 func (l *loop) forward(c *client, b []byte) {
 	s := c.server
+	begins := c.between()
+	if begins {
+		c.began = l.clock
+	}
 	if s.due.none() {
-		if c.between() {
-			c.began = l.clock
-		}
 		c.at = l.clock
 	}
 	i := min(c.remain, len(b))
@@ -63,7 +64,7 @@ func (l *loop) forward(c *client, b []byte) {
 	}
 	c.keep(b[i:])
 	l.scratch = out
-	l.pass(c, s, out, b[from:i])
+	l.pass(c, s, out, b[from:i], begins)
 	switch {
 	case c.leaving && s.due.none():
 		l.end(c)
@@ -84,13 +85,13 @@ func names(kind byte, msg []byte) bool {
 	return bytes.Count(msg[wire.HeaderLen:], []byte{0}) >= want
 }
 
-// pass writes to s: first what it must be told, if c has just got it, then begun
-// and rest.
-func (l *loop) pass(c *client, s *server, begun, rest []byte) {
+// pass writes to s: first what it must be told, if it must and nothing of c's is
+// under way, then begun and rest.
+func (l *loop) pass(c *client, s *server, begun, rest []byte, begins bool) {
 	if len(begun)+len(rest) == 0 {
 		return
 	}
-	if c.fresh {
+	if c.fresh && begins {
 		c.fresh = false
 		first := l.prelude(l.first[:0], c, s)
 		s.last = c.serial
@@ -181,6 +182,7 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 // noteCall looks at the function that a FunctionCall names by its oid. Those of the
 // database itself are not told apart.
 func (l *loop) noteCall(c *client, s *server, body []byte) {
+	c.batch = batch{}
 	s.due.push(forQuery)
 	const firstOwn = 16384
 	oid := uint32(firstOwn)

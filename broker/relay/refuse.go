@@ -22,14 +22,14 @@ func (l *loop) denied(c *client, s *server, e effect) *refusal {
 	case e.class&wire.Sequences != 0 && c.mode != Session:
 		c.pool.sequences = true
 		switch {
-		case c.fresh:
-			c.wantClean = true
 		case s.foreign:
 			return failing(wire.Fields{
-				Severity: "ERROR", Code: "55000", Message: "lastval is not yet defined in this session",
+				Code: "55000", Message: "lastval is not yet defined in this session",
 				Detail: "This server session has last been another client's, and its sequence values are not told.",
 				Hint:   "use INSERT ... RETURNING",
 			})
+		case c.fresh:
+			c.wantClean = true
 		}
 	}
 	return nil

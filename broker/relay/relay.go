@@ -298,13 +298,25 @@ func (r *Relay) Add(c Client) (Handle, error) {
 	return h, nil
 }
 
-// Cancel cancels what the client runs now, if it runs anything.
-func (h Handle) Cancel() {
-	h.loop.box.post(func(l *loop) {
+// Cancel cancels what the client runs now, if it runs anything. It returns when
+// PostgreSQL has taken the request or there was nothing to cancel, or when ctx
+// ends: what the client sends after that is not hit.
+func (h Handle) Cancel(ctx context.Context) {
+	taken := make(chan struct{})
+	if !h.loop.box.post(func(l *loop) {
 		if c := l.find(*h.at); c != nil && c.asClient != nil {
-			l.cancel(c.asClient)
+			l.cancel(c.asClient, func() { close(taken) })
+			return
 		}
-	})
+		close(taken)
+	}) {
+		return
+	}
+	select {
+	case <-taken:
+	case <-ctx.Done():
+	case <-h.loop.done:
+	}
 }
 
 // Greeting returns the parameters that a server of t greets with. They are

@@ -120,12 +120,12 @@ func TestCancelHitsOnlyItsOwnRunningQuery(t *testing.T) {
 	go func() { _, err := try(v, "select pg_sleep(60)"); stopped <- err }()
 	go func() { _, err := try(bystander, "select pg_sleep(1)"); spared <- err }()
 	require.Eventually(t, func() bool { return r.stats().Active == 2 }, 10*time.Second, time.Millisecond)
-	idle.handle.Cancel()
-	victim.handle.Cancel()
+	idle.handle.Cancel(context.Background())
+	victim.handle.Cancel(context.Background())
 	require.Equal(t, "57014", code(<-stopped))
 	require.NoError(t, <-spared)
 	for range 20 { // a late cancel never hits what comes next
-		victim.handle.Cancel()
+		victim.handle.Cancel(context.Background())
 		require.Zero(t, r.stats().Active) // the loop has seen the cancel
 		require.Equal(t, "1", one(t, v, "select 1"))
 	}
@@ -146,7 +146,11 @@ func TestSlowCancelDoesNotHitTheNextQuery(t *testing.T) {
 	first, next := make(chan error, 1), make(chan error, 1)
 	go func() { _, err := try(c, "select pg_sleep(0.3)"); first <- err }()
 	require.Eventually(t, func() bool { return r.stats().Active == 1 }, wait, tick)
-	s.handle.Cancel()
+	taken := make(chan struct{})
+	go func() {
+		s.handle.Cancel(context.Background())
+		close(taken)
+	}()
 	<-asked
 	require.NoError(t, <-first)
 
@@ -158,7 +162,13 @@ func TestSlowCancelDoesNotHitTheNextQuery(t *testing.T) {
 		return one(t, direct, "select count(*) from pg_stat_activity where state = 'active' and query = 'select pg_sleep(1)'") == "1"
 	}
 	require.Never(t, running, 200*time.Millisecond, tick)
+	select {
+	case <-taken:
+		require.Fail(t, "who cancels is told before the server has taken it")
+	default:
+	}
 	close(arrive)
+	<-taken
 	require.NoError(t, <-next)
 }
 
@@ -172,8 +182,8 @@ func TestCancelTakesAWaitingClientOutOfTheQueue(t *testing.T) {
 		extended <- speak(t, b, 1, append([]pgproto3.FrontendMessage{parse("s", "select 1")}, run("s")...)...)
 	}()
 	require.Eventually(t, func() bool { return r.stats().Waiting == 2 }, wait, tick)
-	a.handle.Cancel()
-	b.handle.Cancel()
+	a.handle.Cancel(context.Background())
+	b.handle.Cancel(context.Background())
 	want := []string{"57014 canceling statement due to user request", "ready I"}
 	require.Equal(t, want, <-simple)
 	require.Equal(t, want, <-extended)

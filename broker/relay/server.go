@@ -36,6 +36,7 @@ type server struct {
 	foreign    bool                  // its sequences' values may be another client's
 	refused    *wire.Fields          // what it said to our prelude
 	instead    []byte                // what its client gets in the place of its last error
+	behind     []byte                // … behind its last ReadyForQuery
 	dying      bool                  // its last error was its last word
 	skipping   bool                  // an error came, and the Sync that ends its batch has not been sent
 	has        map[*statement]uint64 // prepared statements, and when each was used last
@@ -45,10 +46,11 @@ type server struct {
 	question   question              // of the audit under way
 	asked      time.Time             // … and when
 	rows       [][]*string           // that answer a question of ours
+	commands   bool                  // one that counts for all of the session is on its way
 	scanOf     uint64                // state of the definitions that the scan sees at least
 	choreBy    time.Time             // … its last chore is done, or it is dropped
 	over       bool                  // PostgreSQL has closed it
-	cancelNext bool                  // as soon as our own message is answered
+	cancelNext []func()              // cancel requests for what comes behind our own message
 	cancelling int                   // cancel requests on their way: not to be released before
 
 	born      time.Time
@@ -113,7 +115,7 @@ func (l *loop) answer(s *server, b []byte) {
 		}
 		have := min(total, len(b)-i)
 		drop := s.due.ours()
-		if have < total && total <= maxLook && (drop || looked(kind)) {
+		if have < total && total <= maxLook && (drop || looked(kind) || kind == wire.CommandComplete && s.commands) {
 			break
 		}
 		if kind == wire.DataRow && drop && s.due.asked() {
@@ -129,6 +131,9 @@ func (l *loop) answer(s *server, b []byte) {
 				}
 			}
 		}
+		if kind == wire.CommandComplete && s.commands && s.client != nil && !drop && have == total {
+			l.completed(s.client, s, b[i+wire.HeaderLen:i+have])
+		}
 		if looked(kind) {
 			if !l.heed(s, kind, b[i+wire.HeaderLen:i+have], drop) {
 				return
@@ -137,6 +142,12 @@ func (l *loop) answer(s *server, b []byte) {
 				from = l.skip(s, b, from, i, have)
 				l.write(&s.client.conn, s.instead)
 				s.instead = nil
+			}
+			if s.behind != nil { // in the same place, between two messages
+				l.write(&s.client.conn, b[from:i+have])
+				from = i + have
+				l.write(&s.client.conn, s.behind)
+				s.behind = nil
 			}
 			drop = drop || s.dying && s.client != nil && s.client.parts()
 		}
@@ -151,6 +162,9 @@ func (l *loop) answer(s *server, b []byte) {
 		l.write(&s.client.conn, b[from:i])
 	}
 	if s.client != nil && s.due.none() {
+		if s.client.fresh {
+			l.again(&s.client.conn)
+		}
 		l.release(s)
 	}
 	if s.dying && !s.gone { // whoever got it now would not hear why it ends
@@ -255,9 +269,8 @@ func (l *loop) readied(s *server, body []byte) bool {
 		l.choreDone(s, owed.due)
 		return false
 	}
-	if s.cancelNext && !s.due.ours() {
-		s.cancelNext = false
-		l.cancel(c)
+	if len(s.cancelNext) > 0 && !s.due.ours() {
+		l.cancelNow(c, s)
 	}
 	switch owed.due {
 	case forPrelude:
@@ -270,12 +283,16 @@ func (l *loop) readied(s *server, body []byte) bool {
 		return true
 	}
 	c.at, c.overdue, s.ignores = l.clock, false, false
-	l.ran(c, s, owed.command)
+	s.commands = s.commands && !s.due.none()
+	if owed.command.what&wire.ResetAll != 0 {
+		l.ran(c, s, &owed.command, wire.ResetAll)
+	}
+	l.undo(c, &owed.command) // what PostgreSQL did not say that it has done
 	if s.status == wire.Idle {
 		c.pool.count.transaction.add(l.clock.Sub(c.began))
 		c.began = l.clock
 		if s.due.none() {
-			l.restart(c)
+			l.restart(c, s)
 			c.quotes = false
 		}
 		if c.made != nil {
@@ -350,6 +367,10 @@ func (l *loop) drop(s *server) {
 		}
 	}
 	s.client = nil
+	for _, taken := range s.cancelNext {
+		taken()
+	}
+	s.cancelNext = nil
 	l.unlend(s)
 	for i := range s.due.list {
 		l.abandon(&s.due.list[i].command)
@@ -373,22 +394,24 @@ func (l *loop) drop(s *server) {
 
 // cancel passes a cancel request on, if the server is working for c now. Until
 // the server has taken it, s stays with c and gets nothing new, so that it hits
-// nobody else's query, nor c's next one.
-func (l *loop) cancel(c *client) {
-	if c.waiting {
-		l.cancelWaiting(c)
-		return
-	}
+// nobody else's query, nor c's next one; then taken is called.
+func (l *loop) cancel(c *client, taken func()) {
 	s := c.server
-	if s == nil || s.due.none() {
+	switch {
+	case c.waiting:
+		l.cancelWaiting(c)
+		taken()
 		return
-	}
-	if s.due.ours() { // what is to be cancelled stands behind a message of our own
-		s.cancelNext = true
+	case s == nil || s.due.none():
+		taken()
+		return
+	case s.due.ours(): // what is to be cancelled stands behind a message of our own
+		s.cancelNext = append(s.cancelNext, taken)
 		return
 	}
 	s.cancelling++
 	l.sendCancel(s, func(l *loop) {
+		taken()
 		s.cancelling--
 		if s.gone || s.client == nil {
 			return
@@ -398,6 +421,15 @@ func (l *loop) cancel(c *client) {
 			l.release(s)
 		}
 	})
+}
+
+// cancelNow does what waited for an answer to a message of the broker's own.
+func (l *loop) cancelNow(c *client, s *server) {
+	waiting := s.cancelNext
+	s.cancelNext = nil
+	for _, taken := range waiting {
+		l.cancel(c, taken)
+	}
 }
 
 // sendCancel asks PostgreSQL to cancel what s runs, and posts then.

@@ -79,7 +79,7 @@ func (p *params) get(name string) (string, bool) {
 // where s differs.
 func (l *loop) prelude(out []byte, c *client, s *server) []byte {
 	murky := s.murky && s.last != c.serial
-	if murky || s.extra != c.extra && s.extra != l.sets.none && c.mode != Session {
+	if murky || s.extra != c.extra && s.extra != l.sets.none && (c.mode != Session || s.last != c.serial) {
 		out = wire.AppendQuery(out, "RESET ALL")
 		s.due.precede()
 		s.extra, s.reported = l.sets.none, s.base

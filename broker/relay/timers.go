@@ -138,7 +138,7 @@ func (l *loop) watchClient(c *client) bool {
 		}
 	case over(t.Query, c.at) && !c.overdue:
 		c.overdue = true
-		l.cancel(c)
+		l.cancel(c, func() {})
 	case c.overdue && over(t.Query+l.cfg.CancelWait, c.at): // the server does not react
 		l.refuse(c, QueryTimeout)
 	}

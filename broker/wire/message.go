@@ -20,6 +20,7 @@ const (
 	Terminate    = 'X'
 
 	CloseComplete   = '3'
+	CommandComplete = 'C'
 	CopyBoth        = 'W'
 	CopyIn          = 'G'
 	DataRow         = 'D'

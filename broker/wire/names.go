@@ -91,14 +91,14 @@ func folded(sql []byte, at int, w []byte) string {
 func (l *lexer) config() {
 	name, local, known := l.configured()
 	switch {
+	case strings.EqualFold(name, "seed"): // nothing brings the generator back
+		l.class |= Seeds
 	case local:
 	case !known:
 		l.class |= Hides | Blind
 	case Reported([]byte(name)):
 	case strings.EqualFold(name, "role"), strings.EqualFold(name, "session_authorization"):
 		l.class |= Roles | Frees
-	case strings.EqualFold(name, "seed"):
-		l.class |= Seeds
 	default:
 		l.class |= Sets
 	}
