@@ -119,6 +119,7 @@ create table one.named as select 'mine'::text as x; create table two.named as se
 func TestStartupParametersAreWhatResetGoesBackTo(t *testing.T) {
 	startup := []string{"work_mem", "77MB", "search_path", "one, pg_catalog", "app.x", "it's \\ mine", "timezone", "Asia/Jakarta", "application_name", "a b"}
 	look := "select current_setting('work_mem'), current_setting('search_path'), current_setting('app.x', true), current_setting('timezone'), current_setting('application_name')"
+	url, _ := database(t)
 	change := "set work_mem = '5MB'; set search_path = two; set app.x = 'other'; set timezone = 'UTC'; set application_name = 'c'"
 	for _, mode := range []relay.Mode{relay.Auto, relay.Transaction, relay.Session} {
 		for name, steps := range map[string][]step{
@@ -144,7 +145,7 @@ func TestStartupParametersAreWhatResetGoesBackTo(t *testing.T) {
 					if mode == relay.Session {
 						size = 2
 					}
-					r := relaytest.Start(t, relaytest.Options{PoolSize: size})
+					r := relaytest.Start(t, relaytest.Options{URL: url, PoolSize: size})
 					direct, a, b := newActor(r.Direct(startup...), extended), newActor(r.ClientIn(mode, startup...), extended), newActor(r.ClientIn(mode), extended)
 					fresh := newActor(r.Direct(), extended)
 					clean := fresh.play(one(look))
@@ -222,14 +223,14 @@ func TestTheBackendsPidIsTheServersOfTheMoment(t *testing.T) {
 
 // Where the operator wants state refused instead of wiped, no kind of it is made.
 func TestRefusedStateIsNotMade(t *testing.T) {
-	for _, mode := range []relay.Mode{relay.Transaction, relay.Statement} {
-		for _, k := range kinds {
+	for _, k := range kinds {
+		asSuper, url := database(t)
+		run(t, asSuper, "grant all on schema public to public; "+k.objects)
+		if k.super {
+			url = asSuper
+		}
+		for _, mode := range []relay.Mode{relay.Transaction, relay.Statement} {
 			t.Run(mode.String()+", "+k.name, func(t *testing.T) {
-				asSuper, url := database(t)
-				run(t, asSuper, "grant all on schema public to public; "+k.objects)
-				if k.super {
-					url = asSuper
-				}
 				r := relaytest.Start(t, relaytest.Options{URL: url, Target: func(t *relay.Target) { t.Refuse = true }})
 				a, b, direct := newActor(r.ClientIn(mode), k.protocol), newActor(r.ClientIn(mode), k.protocol), newActor(r.Direct(), k.protocol)
 				fresh := direct.play(k.eyes())
@@ -251,6 +252,7 @@ func TestRefusedStateIsNotMade(t *testing.T) {
 // the text otherwise overlooks what stands behind.
 func TestTextsWithBackslashesAreReadAsTheServerReadsThem(t *testing.T) {
 	const hides = `select '\'', set_config('work_mem', '77MB', false), '\''`
+	url, _ := database(t)
 	look := one("select current_setting('work_mem'), current_setting('lock_timeout'), current_setting('standard_conforming_strings')")
 	for _, mode := range []relay.Mode{relay.Auto, relay.Transaction} {
 		for name, c := range map[string]struct {
@@ -265,7 +267,7 @@ func TestTextsWithBackslashesAreReadAsTheServerReadsThem(t *testing.T) {
 		} {
 			for _, extended := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s, %s, extended %t", mode, name, extended), func(t *testing.T) {
-					r := relaytest.Start(t, relaytest.Options{})
+					r := relaytest.Start(t, relaytest.Options{URL: url})
 					direct, a, b, fresh := newActor(r.Direct(c.startup...), extended), newActor(r.ClientIn(mode, c.startup...), extended), newActor(r.ClientIn(mode), extended), newActor(r.Direct(), extended)
 					require.Equal(t, direct.play(c.steps...), a.play(c.steps...))
 					want, clean := direct.play(look), fresh.play(look)
