@@ -58,13 +58,15 @@ func maskTables(a answer) answer {
 }
 
 // maskError is for errors of prepared statements. The broker's names of these are
-// masked, and 42P05, which it says in PostgreSQL's place, comes from no line of
-// PostgreSQL's source. The length, which differs with them, goes too.
+// masked. 42P05, which it says in PostgreSQL's place, comes from no line of
+// PostgreSQL's source, and 25P02 may come from a Parse before the client's Bind. The
+// length, which differs with them, goes too.
 func maskError(client, twin answer) (answer, answer) {
 	if bytes.Contains(client, []byte(`"dermaga`)) {
 		client, twin = blank(ourNames, client), blank(ourNames, twin)
 	}
-	if code := wire.ParseError(client.body()).Code; code == pgerrcode.DuplicatePreparedStatement && !source.Match(client) {
+	switch wire.ParseError(client.body()).Code {
+	case pgerrcode.DuplicatePreparedStatement, pgerrcode.InFailedSQLTransaction:
 		client, twin = blank(source, client), blank(source, twin)
 	}
 	return client, twin

@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -199,15 +200,32 @@ func (p *play) settle() error {
 		select {
 		case <-p.stirred:
 		case <-limit.C:
-			for _, a := range p.cast {
-				if a.sent {
-					p.say("%s    waits for: %s", a.letter, a.expected[0])
-				}
-			}
+			p.stuck()
 			return p.fail("no answer in time, although a server must be free")
 		}
 	}
 	return nil
+}
+
+// stuck says who waits, and what the relay says of it.
+func (p *play) stuck() {
+	for _, a := range p.cast {
+		if a.sent {
+			p.say("%s    waits for: %s", a.letter, a.expected[0])
+		}
+	}
+	ctx, stop := context.WithTimeout(context.Background(), p.patience)
+	defer stop()
+	clients, err := p.rig.Relay().Clients(ctx)
+	p.say("  %d clients %v", len(clients), err)
+	for _, c := range clients {
+		p.say("  client %d %s, server %d, pins %v", c.ID, c.State, c.Server, c.Pins)
+	}
+	servers, err := p.rig.Relay().Servers(ctx)
+	p.say("  %d servers %v", len(servers), err)
+	for _, s := range servers {
+		p.say("  server %d %s for %d", s.ID, s.State, s.Client)
+	}
 }
 
 // must reports whether somebody must be answered now.
