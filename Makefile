@@ -36,9 +36,9 @@ test-clients: ## Only psql, pgbench, pg_dump and the drivers, through a running 
 	$(GO) test -race -count 1 -v -run '$(RUN)' ./test/clients
 
 .PHONY: soak
-soak: ## Run the tests of fairness, of fleets and of session state at full size and length, up to half an hour; RUN narrows
+soak: ## Run the tests of fairness, of fleets and of session state at full size and length, an hour and a half; RUN narrows
 	$(GO) test -count 1 -v -timeout 20m -run '$(if $(filter .,$(RUN)),TakeTurns|ShareAServers,$(RUN))' ./broker -long
-	$(GO) test -count 1 -v -timeout 30m -run '$(RUN)' ./test/fleet -long
+	$(GO) test -count 1 -v -timeout 80m -run '$(RUN)' ./test/fleet -long
 	$(GO) test -count 1 -timeout 20m -run '$(RUN)' ./test/state -long
 
 .PHONY: lint
