@@ -72,8 +72,9 @@ func (l *loop) audit(s *server) {
 		q.class &= wire.Resets
 	}
 	q.full = q.class&wire.Hides != 0
-	for _, first := range c.begin.extra.list { // has it been reset? Then its value does not tell
-		q.full = q.full || slices.Contains(q.names, first.Name)
+	if c.restarts() { // has it been reset? Its value does not tell
+		q.full = true
+		c.fresh = true // c waits for the answer
 	}
 	if q.full {
 		q.names = slices.DeleteFunc(slices.Clone(q.names), func(name string) bool { return !custom(name) })
@@ -239,6 +240,5 @@ func (l *loop) carried(s *server, name string) bool {
 	case "role", "session_authorization", "is_superuser", "seed":
 		return false
 	}
-	_, reported := s.reported.get(name)
-	return !reported && !strings.HasPrefix(name, "transaction_")
+	return !reports(s.reported, name) && !strings.HasPrefix(name, "transaction_")
 }

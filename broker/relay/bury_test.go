@@ -40,7 +40,7 @@ func TestAConnectionCountsUntilPostgresHasClosedIt(t *testing.T) {
 	}
 	one(t, r.client(), "select 1")
 	<-goodbye
-	require.EqualValues(t, 1, u.closing.Load())
+	require.Eventually(t, func() bool { return u.closing.Load() == 1 }, wait, tick)
 	require.EqualValues(t, 0, u.closed.Load(), "PostgreSQL still has it")
 	close(ends)
 	require.Eventually(t, func() bool { return u.closed.Load() == 1 }, wait, tick)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/nusajournal/dermaga/broker/wire"
 )
@@ -71,7 +72,7 @@ func (l *loop) effect(c *client, s *server, e effect) {
 		}
 		c.prepared = &all
 	}
-	if e.class&wire.Deallocates != 0 {
+	if e.class&wire.Deallocates != 0 && (e.frees == "" || strings.HasPrefix(e.frees, prefix)) {
 		s.unsure = true
 	}
 	if e.class&wire.Defines != 0 { // now for c itself, and for all when it has committed
@@ -97,14 +98,35 @@ func (l *loop) effect(c *client, s *server, e effect) {
 		for _, p := range c.extra.list {
 			l.touch(c, p.Name)
 		}
+		if s.auditing { // its answer may bring more
+			c.suspect |= wire.Hides
+			for _, name := range s.question.names {
+				l.touch(c, name)
+			}
+		}
 	}
 }
 
 // touch notes a setting whose value the server must be asked for.
 func (l *loop) touch(c *client, name string) {
+	if reports(c.told, name) {
+		return
+	}
 	if !slices.Contains(c.touched, name) {
 		c.touched = append(c.touched, name)
 	}
+}
+
+// reports reports whether a setting, named as people may write it, is among those
+// that a server reports.
+func reports(told *params, name string) bool {
+	return slices.ContainsFunc(told.list, func(p Param) bool { return strings.EqualFold(p.Name, name) })
+}
+
+// restarts reports whether c may have reset an unreported setting of its startup
+// packet: then it must get it back before it goes on.
+func (c *client) restarts() bool {
+	return slices.ContainsFunc(c.touched, func(name string) bool { _, first := c.begin.extra.get(name); return first })
 }
 
 // restart gives c back what its startup packet set of the reported parameters, if

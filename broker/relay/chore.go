@@ -22,6 +22,7 @@ func (l *loop) chore(s *server, what due, msg []byte) {
 // tables and notifications would go on living in a server that is idle.
 func (l *loop) wipe(s *server) {
 	l.forgetAll(s)
+	s.old = nil // they go with the rest
 	s.due.push(forPrelude)
 	l.chore(s, forWipe, appendReseed(wire.AppendQuery(nil, "DISCARD ALL")))
 }

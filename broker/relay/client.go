@@ -37,6 +37,7 @@ type client struct {
 	prepared    *effect               // of what it gave to PREPARE; nil: nothing
 	made        *effect               // of the code that its transaction has made; nil: it makes nothing
 	resets      bool                  // RESET or its kin is on its way
+	discards    bool                  // in mode Session: one of its statements may be DISCARD ALL
 	quotes      bool                  // how its texts are to be read is not known now
 
 	told  *params                      // what it knows of the reported parameters
@@ -44,7 +45,10 @@ type client struct {
 	extra *params                      // settings that are not reported: of its startup packet, and carried since
 	begin struct{ own, extra *params } // as they were at first: what DISCARD ALL goes back to
 	batch batch
-	pins  pins
+	// stalled: what it sent next can be understood when the batch before has been
+	// answered; resumes: now it can.
+	stalled, resumes bool
+	pins             pins
 	// crowds: it keeps a server, and more clients of its pool do than may.
 	crowds bool
 	// overdue: its query was cancelled since it took too long.
@@ -105,7 +109,7 @@ func (l *loop) serveClient(c *client) {
 	case c.broken:
 		l.end(c)
 		return
-	case len(c.out) > 0, c.waiting, c.leaving, !c.readable, c.server != nil && len(c.server.out) > 0:
+	case len(c.out) > 0, c.waiting, c.leaving, c.stalled, !c.readable && !c.resumes, c.server != nil && len(c.server.out) > 0:
 		return
 	case c.pool.tenant.gate.closed() && c.between(): // it has a server, but may not begin
 		return
@@ -113,6 +117,13 @@ func (l *loop) serveClient(c *client) {
 		return // a cancel on its way must not hit what comes next
 	case c.server != nil && c.fresh && !c.server.due.none():
 		return // the server is told first, and not in the middle of something
+	case c.resumes:
+		c.resumes = false
+		b := append(l.resumed[:0], c.partial...)
+		l.resumed, c.partial = b, nil
+		l.take(c, b)
+		l.again(&c.conn)
+		return
 	}
 	b, err := l.fill(&c.conn)
 	c.pool.count.bytesIn += uint64(len(b))

@@ -54,6 +54,9 @@ func (l *loop) undo(c *client, does *command) {
 		}
 		c.names[name] = st
 	}
+	if does.what&wire.Deallocate != 0 {
+		c.server.unsure = true
+	}
 	c.suspect |= does.suspect
 	for _, name := range does.touched {
 		l.touch(c, name)
@@ -70,6 +73,10 @@ func (l *loop) completed(c *client, s *server, tag []byte) {
 	}
 	tag, _, _ = wire.Cut(tag)
 	switch {
+	case c.mode == Session && string(tag) == "DISCARD ALL":
+		l.ran(c, s, does, wire.DiscardAll)
+	case string(tag) == "DEALLOCATE":
+		does.what &^= wire.Deallocate
 	case string(tag) == "DEALLOCATE ALL" && does.what&wire.DeallocateAll != 0:
 		l.ran(c, s, does, wire.DeallocateAll)
 	case string(tag) == "DISCARD ALL" && does.what&wire.DiscardAll != 0:
@@ -93,7 +100,7 @@ func (l *loop) ran(c *client, s *server, does *command, what wire.Command) {
 	}
 	does.suspect, does.touched = 0, nil
 	l.pin(c, c.pins&(pinTaints|pinSeed))
-	c.prepared = nil
+	c.prepared, c.resets = nil, true
 	s.extra, c.extra = l.sets.none, c.begin.extra
 	if s.extra != c.extra {
 		c.fresh, c.unnamed = true, false // s is told again before c's next message

@@ -16,7 +16,8 @@ const (
 	forSync               // to a Sync of the client
 	forPrelude            // to a message of our own: nobody sees it
 	forAsk                // likewise, and its rows are for us
-	forScan               // likewise, also while no client has the server
+	forTidy               // likewise, also while no client has the server
+	forScan               // likewise
 	forWipe               // to a message of our own while no client has the server
 	forCheck              // likewise
 
@@ -97,6 +98,21 @@ func (d *dues) ours() bool {
 // asked reports whether the rows of the next answer are for us.
 func (d *dues) asked() bool {
 	return d.head < len(d.list) && (d.list[d.head].due == forAsk || d.list[d.head].due == forScan)
+}
+
+// unsettled reports whether a batch before the present one has yet to tell what
+// name is: if it fails, its Parse or Close of it has not been.
+func (d *dues) unsettled(name []byte) bool {
+	found := false
+	for i := d.head; i < len(d.list); i++ {
+		switch x := &d.list[i]; {
+		case x.ends() && found:
+			return true
+		case !x.ends() && x.name != "" && x.name == string(name):
+			found = true
+		}
+	}
+	return false
 }
 
 // next is the oldest entry, marks aside.

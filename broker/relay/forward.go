@@ -48,6 +48,10 @@ func (l *loop) forward(c *client, b []byte) {
 		if have < total && (total <= maxLook || have < maxLook && !names(kind, b[i:i+have])) {
 			break
 		}
+		if !s.due.none() && s.due.unsettled(named(kind, b[i:i+have])) {
+			c.stalled = true
+			break
+		}
 		if !s.skipping || kind == wire.Sync {
 			l.note(c, s, kind, b[i:i+have], total)
 		}
@@ -71,6 +75,26 @@ func (l *loop) forward(c *client, b []byte) {
 	case s.due.none():
 		l.release(s)
 	}
+}
+
+// named is the name of the prepared statement that a message is about; empty: none,
+// or the unnamed one.
+func named(kind byte, msg []byte) []byte {
+	body := msg[wire.HeaderLen:]
+	switch kind {
+	case wire.Bind:
+		_, body, _ = wire.Cut(body)
+	case wire.Describe, wire.Close:
+		if len(body) == 0 || body[0] != 'S' {
+			return nil
+		}
+		body = body[1:]
+	case wire.Parse:
+	default:
+		return nil
+	}
+	name, _, _ := wire.Cut(body)
+	return name
 }
 
 // names reports whether the names in the beginning of a message are all there.
@@ -208,6 +232,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 	switch {
 	case c.mode == Session:
 		l.effect(c, s, e)
+		c.discards = c.discards || e.command&wire.DiscardAll != 0
 	case len(name) == 0:
 		c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
 		if whole {

@@ -36,6 +36,7 @@ type loop struct {
 	buf      []byte   // what is read lands here, behind at most maxLook of a message begun
 	scratch  []byte   // what is sent instead of what was read
 	first    []byte   // a prelude and what follows it
+	resumed  []byte   // what a client sent before it had to wait for an answer
 	insert   []byte   // what goes before the message under way, or instead of it
 	replaced bool     // … instead of it
 	sealed   []byte   // TLS records on their way out

@@ -37,6 +37,8 @@ func (l *loop) release(s *server) {
 		l.refuse(c, BlockRefused)
 	case p.stale && !p.scanning:
 		l.rescan(s)
+	case len(s.old) >= l.cfg.MaxStatements:
+		l.tidy(s)
 	case c.crowds:
 		l.fatal(c, l.explain(c, TooManyPinned, strings.Join(c.pins.names(), ", ")))
 	case c.mode != Auto && c.suspicious():
@@ -48,7 +50,7 @@ func (l *loop) release(s *server) {
 		l.part(s)
 		l.again(&c.conn)
 	case c.suspicious(), p.sequences && c.mode == Auto && c.pins == 0:
-		if l.needed(p) {
+		if l.needed(p) || c.restarts() {
 			l.audit(s)
 		} else {
 			l.lend(s)
@@ -108,6 +110,8 @@ func (l *loop) part(s *server) {
 	switch {
 	case s.dirty:
 		l.wipe(s)
+	case len(s.old) > 0:
+		l.tidy(s)
 	case p.stale && !p.scanning:
 		l.rescan(s)
 	default:

@@ -82,3 +82,44 @@ func TestResetAllRightBehindSet(t *testing.T) {
 		})
 	}
 }
+
+func TestSetAfterResetOfAReportedSetting(t *testing.T) {
+	for _, name := range []string{"TimeZone", "timezone", "DateStyle"} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1)
+			a, b := r.client(), r.client()
+			one(t, a, "reset "+name)
+			one(t, b, "select 1")
+			value := map[string]string{"DateStyle": "German, DMY"}[name]
+			if value == "" {
+				value = "America/New_York"
+			}
+			one(t, a, "set "+name+" = '"+value+"'")
+			one(t, b, "select 1")
+			require.Equal(t, value, one(t, a, "show "+name))
+		})
+	}
+}
+
+func TestResetGivesTheStartupOptionBack(t *testing.T) {
+	for _, reset := range []string{"reset work_mem", "reset all", "discard all"} {
+		for _, mode := range []relay.Mode{relay.Auto, relay.Transaction, relay.Statement, relay.Session} {
+			for _, between := range []bool{false, true} {
+				for _, first := range []string{"select 1", "set work_mem = '7MB'", "set lock_timeout = '7s'"} {
+					t.Run(reset+first, func(t *testing.T) {
+						r := newRig(t, 1)
+						a := r.client(func(c *relay.Client) { c.Mode, c.Set = mode, []relay.Param{{Name: "work_mem", Value: "11MB"}} })
+						one(t, a, first)
+						one(t, a, reset)
+						if between && mode != relay.Session {
+							one(t, r.client(), "select 1")
+						}
+						if got := one(t, a, "show work_mem"); got != "11MB" {
+							t.Errorf("mode %v, between %v, %s, %s: %s", mode, between, first, reset, got)
+						}
+					})
+				}
+			}
+		}
+	}
+}

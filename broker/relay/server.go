@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/nusajournal/dermaga/broker/wire"
@@ -41,6 +42,7 @@ type server struct {
 	skipping   bool                  // an error came, and the Sync that ends its batch has not been sent
 	has        map[*statement]uint64 // prepared statements, and when each was used last
 	uses       uint64                // counts those uses
+	old        []string              // names of statements that are to be closed
 	epoch      uint64                // of the names in has
 	unsure     bool                  // what its client does may have freed statements of others
 	question   question              // of the audit under way
@@ -51,6 +53,7 @@ type server struct {
 	choreBy    time.Time             // … its last chore is done, or it is dropped
 	over       bool                  // PostgreSQL has closed it
 	cancelNext []func()              // cancel requests for what comes behind our own message
+	answered   uint64                // counts its ReadyForQuery
 	cancelling int                   // cancel requests on their way: not to be released before
 
 	born      time.Time
@@ -115,7 +118,8 @@ func (l *loop) answer(s *server, b []byte) {
 		}
 		have := min(total, len(b)-i)
 		drop := s.due.ours()
-		if have < total && total <= maxLook && (drop || looked(kind) || kind == wire.CommandComplete && s.commands) {
+		watched := s.client != nil && (s.commands || s.client.discards)
+		if have < total && total <= maxLook && (drop || looked(kind) || kind == wire.CommandComplete && watched) {
 			break
 		}
 		if kind == wire.DataRow && drop && s.due.asked() {
@@ -131,7 +135,7 @@ func (l *loop) answer(s *server, b []byte) {
 				}
 			}
 		}
-		if kind == wire.CommandComplete && s.commands && s.client != nil && !drop && have == total {
+		if kind == wire.CommandComplete && watched && !drop && have == total {
 			l.completed(s.client, s, b[i+wire.HeaderLen:i+have])
 		}
 		if looked(kind) {
@@ -203,6 +207,10 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 		if goesOn && s.client != nil {
 			s.client.batch, s.ignores = batch{open: true, command: does}, true
 		}
+		if more && s.client != nil && s.client.leaving { // nobody sends the data
+			l.end(s.client)
+			return false
+		}
 	case wire.Error:
 		if s.ignores { // it came after the data that failed, or before: the answer will tell
 			s.maybe, s.spent, s.ignores = true, true, false
@@ -244,7 +252,7 @@ func (l *loop) failed(s *server, f wire.Fields) {
 	}
 	// A plan that no longer fits its statement, or a statement of ours that is not
 	// there: what this server has is not what we think.
-	if f.Code == "0A000" || f.Code == "26000" {
+	if f.Code == "0A000" || f.Code == "26000" && strings.Contains(f.Message, prefix) {
 		s.unsure = true
 	}
 }
@@ -261,6 +269,7 @@ func (l *loop) readied(s *server, body []byte) bool {
 		return false
 	}
 	s.status = body[0]
+	s.answered++
 	switch {
 	case c != nil:
 	case owed.due == forPrelude:
@@ -277,12 +286,21 @@ func (l *loop) readied(s *server, body []byte) bool {
 		return l.prepared(c, s)
 	case forAsk:
 		l.audited(s)
+		if c.pins != 0 { // those who wait need another
+			l.seek(s.pool)
+		}
+		return true
+	case forTidy:
 		return true
 	case forScan:
 		l.scanned(s)
 		return true
 	}
 	c.at, c.overdue, s.ignores = l.clock, false, false
+	if c.stalled {
+		c.stalled, c.resumes = false, true
+		l.again(&c.conn)
+	}
 	s.commands = s.commands && !s.due.none()
 	if owed.command.what&wire.ResetAll != 0 {
 		l.ran(c, s, &owed.command, wire.ResetAll)
@@ -308,7 +326,7 @@ func (l *loop) readied(s *server, body []byte) bool {
 }
 
 // mayBeAlone reports whether the answer to what may come while s has no client.
-func (s *server) mayBeAlone(what due) bool { return what >= forScan || what == forPrelude && s.dirty }
+func (s *server) mayBeAlone(what due) bool { return what >= forTidy || what == forPrelude && s.dirty }
 
 // prepared is the end of a prelude's answer. It reports false when c could not
 // have what it asked for, and is gone.
@@ -410,17 +428,44 @@ func (l *loop) cancel(c *client, taken func()) {
 		return
 	}
 	s.cancelling++
+	answered := s.answered
 	l.sendCancel(s, func(l *loop) {
 		taken()
 		s.cancelling--
-		if s.gone || s.client == nil {
+		if s.gone || s.client != c {
 			return
 		}
-		l.again(&s.client.conn)
+		l.again(&c.conn)
 		if s.due.none() {
 			l.release(s)
+			return
 		}
+		l.cancelAgain(c, s, answered, l.clock.Add(l.cfg.CancelWait))
 	})
+}
+
+// cancelAgain repeats a cancel request as long as the same query runs: PostgreSQL
+// drops one that comes before it has begun to read the query.
+func (l *loop) cancelAgain(c *client, s *server, answered uint64, until time.Time) {
+	l.later = append(l.later, func(l *loop) {
+		if s.gone || s.client != c || s.answered != answered || s.due.none() || s.cancelling > 0 || l.clock.After(until) {
+			return
+		}
+		s.cancelling++
+		l.sendCancel(s, func(l *loop) {
+			s.cancelling--
+			if s.gone || s.client != c {
+				return
+			}
+			l.again(&c.conn)
+			if s.due.none() {
+				l.release(s)
+				return
+			}
+			l.cancelAgain(c, s, answered, until)
+		})
+	})
+	l.soon()
 }
 
 // cancelNow does what waited for an answer to a message of the broker's own.

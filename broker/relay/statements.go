@@ -163,6 +163,7 @@ func (l *loop) deallocate(c *client, s *server, name string) (text string, ok bo
 	l.ensure(s, st)
 	delete(c.names, name)
 	l.disuse(st)
+	l.forget(s, st) // if PostgreSQL refuses, s is not sure any more
 	return `DEALLOCATE "` + s.nameOf(st) + `"`, true
 }
 
@@ -220,13 +221,25 @@ func (l *loop) forget(s *server, st *statement) {
 }
 
 // forgetAll is for a server of which it is not known what it has: it is prepared
-// anew, under other names.
+// anew, under other names. The old ones are closed when there is time.
 func (l *loop) forgetAll(s *server) {
 	for st := range s.has {
+		s.old = append(s.old, s.nameOf(st))
 		l.disuse(st)
 	}
 	clear(s.has)
 	s.epoch++
+}
+
+// tidy closes on s what forgetAll has left there.
+func (l *loop) tidy(s *server) {
+	var out []byte
+	for _, name := range s.old {
+		out = appendClose(out, name)
+		s.due.push(forOurs)
+	}
+	s.old = nil
+	l.chore(s, forTidy, wire.AppendSync(out))
 }
 
 // void undoes what was noted of a message that PostgreSQL has refused or skipped.

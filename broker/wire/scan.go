@@ -132,14 +132,14 @@ func (l *lexer) continues() bool {
 	return false
 }
 
-// quoted returns what stands between double quotes.
+// quoted returns what stands between double quotes. Nothing between them is no name.
 func (l *lexer) quoted() ([]byte, bool) {
 	start := l.at + 1
 	for l.at = start; l.at < len(l.b); l.at++ {
 		if l.b[l.at] == '"' {
 			w := l.b[start:l.at]
 			l.at++
-			return w, true
+			return w, len(w) > 0
 		}
 	}
 	return nil, false
