@@ -30,7 +30,8 @@ const (
 
 // Values as large as PostgreSQL has them pass through the replica in pieces.
 func TestValuesOfAGigabytePassInPieces(t *testing.T) {
-	ctx := bounded(t)
+	ctx, cancel := context.WithTimeout(t.Context(), size(3*time.Minute, 10*time.Minute))
+	defer cancel()
 	r := serve(t, certified(t)...)
 	tn := r.settle(ctx, t, client.NewTenant{Slug: "pt-besar", Plan: "ENTERPRISE"})
 	value, text := size(64<<20, almostAGibibyte), size(32<<20, longestText)

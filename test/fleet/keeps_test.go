@@ -113,13 +113,13 @@ func (v *visitor) setHidden(ctx context.Context) error {
 	return v.run(ctx, fmt.Sprintf("SELECT public.mixed_work_mem('%s')", value))
 }
 
-// A stay is state that keeps its session for its client.
-type stay struct {
+// A bond is state that ties a client to its session.
+type bond struct {
 	make, use, drop string // MARK is the visitor's, and so is NUMBER
 	answer          string // to use
 }
 
-var stays = map[string]stay{
+var bonds = map[string]bond{
 	"listen":   {make: "LISTEN MARK", drop: "UNLISTEN *"},
 	"temp":     {make: "CREATE TEMP TABLE mine AS SELECT NUMBER AS x", use: "SELECT x FROM pg_temp.mine", drop: "DROP TABLE pg_temp.mine", answer: "NUMBER"},
 	"lock":     {make: "SELECT pg_catalog.pg_advisory_lock(NUMBER)", drop: "SELECT pg_catalog.pg_advisory_unlock(NUMBER)"},
@@ -127,19 +127,19 @@ var stays = map[string]stay{
 	"cursor":   {make: "DECLARE mine SCROLL CURSOR WITH HOLD FOR SELECT NUMBER", use: "FETCH ABSOLUTE 1 FROM mine", drop: "CLOSE mine", answer: "NUMBER"},
 }
 
-// anyStay chooses a state: one that v has, or has not.
-func (v *visitor) anyStay(has bool) (string, stay) {
+// anyBond chooses a state: one that v has, or has not.
+func (v *visitor) anyBond(has bool) (string, bond) {
 	names := []string{"cursor", "listen", "lock", "prepared", "temp"}
 	v.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	for _, name := range names {
 		if v.kept[name] == has {
-			return name, stays[name]
+			return name, bonds[name]
 		}
 	}
-	return "", stay{}
+	return "", bond{}
 }
 
-// words puts v's own into a text of stays.
+// words puts v's own into a text of bonds.
 func (v *visitor) words(text string) string {
 	return strings.NewReplacer("MARK", v.mark, "NUMBER", fmt.Sprint(v.n)).Replace(text)
 }
@@ -147,11 +147,11 @@ func (v *visitor) words(text string) string {
 // keep makes state that cannot be carried: it stays in modes auto and session, and
 // ends with the transaction in the others.
 func (v *visitor) keep(ctx context.Context) error {
-	name, s := v.anyStay(false)
+	name, b := v.anyBond(false)
 	if name == "" || !v.pin() {
 		return nil
 	}
-	if err := v.run(ctx, v.words(s.make)); err != nil {
+	if err := v.run(ctx, v.words(b.make)); err != nil {
 		return err
 	}
 	if v.mode == "auto" || v.mode == "session" {
@@ -162,7 +162,7 @@ func (v *visitor) keep(ctx context.Context) error {
 
 // use uses what v has.
 func (v *visitor) use(ctx context.Context) error {
-	name, s := v.anyStay(true)
+	name, b := v.anyBond(true)
 	switch {
 	case name == "":
 		return nil
@@ -180,20 +180,20 @@ func (v *visitor) use(ctx context.Context) error {
 		}
 		v.heard = v.heard[1:]
 		return nil
-	case s.use == "":
+	case b.use == "":
 		return v.look(ctx)
 	}
-	got, err := v.ask(ctx, v.words(s.use))
-	return is("what it finds in its "+name, v.words(s.answer), got, err)
+	got, err := v.ask(ctx, v.words(b.use))
+	return is("what it finds in its "+name, v.words(b.answer), got, err)
 }
 
 // drop ends one of the states that v has.
 func (v *visitor) drop(ctx context.Context) error {
-	name, s := v.anyStay(true)
+	name, b := v.anyBond(true)
 	if name == "" {
 		return nil
 	}
-	if err := v.run(ctx, v.words(s.drop)); err != nil {
+	if err := v.run(ctx, v.words(b.drop)); err != nil {
 		return err
 	}
 	delete(v.kept, name)
