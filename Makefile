@@ -10,7 +10,7 @@ SHELL         := /bin/bash
 GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 2m
-# RUN narrows `make test`, `test-clients` and `soak` to the tests whose names match it.
+# RUN narrows `make test`, `test-clients`, `test-suites` and `soak` to the tests whose names match it.
 RUN      ?= .
 # DEV holds flags for `dermaga dev`, as in: make run DEV="--listen 127.0.0.1:7432"
 DEV      ?=
@@ -34,6 +34,10 @@ test: ## Test everything with -race on a real PostgreSQL, real clients included
 .PHONY: test-clients
 test-clients: ## Only psql, pgbench, pg_dump and the drivers, through a running broker
 	$(GO) test -race -count 1 -v -run '$(RUN)' ./test/clients
+
+.PHONY: test-suites
+test-suites: ## Drivers' own test suites, directly and through a broker: twenty minutes; RUN narrows
+	$(GO) test -count 1 -v -timeout 50m -run '$(RUN)' ./test/suites -suites
 
 .PHONY: soak
 soak: ## Run the tests of fairness, of fleets and of session state at full size and length, an hour and a half; RUN narrows
