@@ -30,6 +30,8 @@ type client struct {
 	next, prev *client   // in pool.waiting
 
 	names       map[string]*statement // its prepared statements; nil: none yet
+	shapes      map[string]uint64     // … and the columns that it was told of them
+	changed     *statement            // one of them, that has other columns by now
 	lastUnnamed []byte                // body of its last Parse without a name
 	lastEffect  effect                // … and what that does
 	touched     []string              // unreported settings that may have changed since the last audit

@@ -28,6 +28,8 @@ const (
 	forOurs   // to a Parse or Close of ours, for the client's sake: nobody sees it
 	forError  // not that, but an error: the client sent a Parse or Bind that it may not
 
+	forShape // a ParameterDescription: to a Describe of a prepared statement
+
 	copyEnd // only a mark: the client has ended a COPY that the server has not announced yet
 )
 
@@ -41,6 +43,8 @@ type owed struct {
 	name    string
 	instead *refusal // what the client gets in the place of the error that is certain
 	command command  // that has succeeded when a ReadyForQuery comes without an error
+	skipped bool     // a Query in an open batch: if something before it fails, PostgreSQL skips it
+	ours    bool     // a Describe of the broker's own
 }
 
 // refusal is an error of the broker's that takes the place of one of PostgreSQL's:
@@ -70,6 +74,20 @@ func (d *dues) pushStatement(x due, st *statement, name string) {
 }
 
 func (d *dues) pushCommand(x due, does command) { d.list = append(d.list, owed{due: x, command: does}) }
+
+// fresh reports whether st was sent to be prepared, and the answer has not come: a
+// later batch must not rely on it.
+func (d *dues) fresh(st *statement) bool {
+	found := false
+	for i := d.head; i < len(d.list); i++ {
+		x := &d.list[i]
+		if x.ends() && found {
+			return true
+		}
+		found = found || x.st == st && (x.due == forParse || x.due == forOurs)
+	}
+	return false
+}
 
 // command is that of the oldest entry that ends with a ReadyForQuery; nil: there is
 // no entry.
@@ -169,12 +187,20 @@ func (d *dues) complete() (x owed, ok bool) {
 	return x, true
 }
 
+// describe takes the entry that a ParameterDescription answers.
+func (d *dues) describe() (x owed, ok bool) {
+	if x, ok = d.next(); !ok || x.due != forShape {
+		return owed{}, false
+	}
+	return d.complete()
+}
+
 // failed takes away what an error has made void, up to the next ReadyForQuery: in
 // the extended protocol PostgreSQL skips to the Sync. It reports whether that
 // Sync is on its way. void is called for the newest first, to undo what was noted.
 func (d *dues) failed(void func(owed)) (synced bool) {
 	end := d.head
-	for end < len(d.list) && !d.list[end].ends() {
+	for end < len(d.list) && (!d.list[end].ends() || d.list[end].skipped) {
 		end++
 	}
 	for i := end - 1; i >= d.head; i-- {
@@ -201,7 +227,11 @@ func (d *dues) rewind() {
 // the end fails the COPY.
 func (d *dues) copyIn() (more, goesOn bool, does command) {
 	if !d.none() && d.list[d.head].due == forQuery {
-		return d.head+1 == len(d.list) || d.list[d.head+1].due != copyEnd, false, command{}
+		if next := d.head + 1; next < len(d.list) && d.list[next].due == copyEnd { // there may be another COPY in it
+			d.list = slices.Delete(d.list, next, next+1)
+			return false, false, command{}
+		}
+		return true, false, command{}
 	}
 	for more = true; more && !d.none() && (d.list[d.head].due == forSync || d.list[d.head].due == copyEnd); {
 		more = d.list[d.head].due == forSync

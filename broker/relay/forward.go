@@ -48,12 +48,18 @@ func (l *loop) forward(c *client, b []byte) {
 		if have < total && (total <= maxLook || have < maxLook && !names(kind, b[i:i+have])) {
 			break
 		}
-		if !s.due.none() && s.due.unsettled(named(kind, b[i:i+have])) {
+		if !s.due.none() && l.unsettled(c, s, named(kind, b[i:i+have])) {
 			c.stalled = true
 			break
 		}
 		if !s.skipping || kind == wire.Sync {
 			l.note(c, s, kind, b[i:i+have], total)
+		}
+		if l.asked { // the message comes again when the answer is there
+			l.asked, c.stalled = false, true
+			out, from = append(append(out, b[from:i]...), l.insert...), i
+			l.insert = l.insert[:0]
+			break
 		}
 		if l.replaced || len(l.insert) > 0 {
 			out = append(append(out, b[from:i]...), l.insert...)
@@ -75,6 +81,16 @@ func (l *loop) forward(c *client, b []byte) {
 	case s.due.none():
 		l.release(s)
 	}
+}
+
+// unsettled reports whether a batch that has not been answered decides what a name
+// of c's means.
+func (l *loop) unsettled(c *client, s *server, name []byte) bool {
+	if len(name) == 0 {
+		return false
+	}
+	st := c.names[string(name)]
+	return s.due.unsettled(name) || st != nil && s.due.fresh(st)
 }
 
 // named is the name of the prepared statement that a message is about; empty: none,
@@ -162,7 +178,6 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 		l.noteParse(c, s, body, whole)
 	case wire.Bind:
 		c.batch.open = true
-		c.pool.count.queries++
 		portal, _, ok := wire.Cut(body)
 		if ok {
 			l.noteUse(c, s, msg, wire.HeaderLen+len(portal)+1, total)
@@ -183,6 +198,7 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 // noteQuery looks at a simple query's text.
 func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 	c.pool.count.queries++
+	open := c.batch.open
 	c.batch = batch{}
 	// It destroys the unnamed statement, whoever made it.
 	c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
@@ -198,9 +214,9 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 			l.instead(wire.AppendQuery(l.insert, text))
 		}
 	}
-	var does command
-	l.command(c, &does, e)
-	s.due.pushCommand(forQuery, does)
+	does := owed{due: forQuery, skipped: open}
+	l.command(c, &does.command, e)
+	s.due.list = append(s.due.list, does)
 }
 
 // noteCall looks at the function that a FunctionCall names by its oid. Those of the
@@ -278,11 +294,15 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 	name, _, ok := wire.Cut(msg[at:])
 	switch {
 	case !ok || c.mode == Session:
+		c.pool.count.queries++
 	case len(name) == 0:
-		if msg[0] == wire.Bind {
+		if msg[0] == wire.Describe {
+			s.due.push(forShape)
+		} else {
 			if l.refuseBind(c, s, msg, at, name, c.lastEffect, total) {
 				return
 			}
+			c.pool.count.queries++
 			c.batch.bound = true
 			l.effect(c, s, c.lastEffect)
 			l.command(c, &c.batch.command, c.lastEffect)

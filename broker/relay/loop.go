@@ -39,6 +39,7 @@ type loop struct {
 	resumed  []byte   // what a client sent before it had to wait for an answer
 	insert   []byte   // what goes before the message under way, or instead of it
 	replaced bool     // … instead of it
+	asked    bool     // … and it waits for an answer to that
 	sealed   []byte   // TLS records on their way out
 	sets     interner
 	clock    time.Time // of this turn

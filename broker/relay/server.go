@@ -37,6 +37,7 @@ type server struct {
 	foreign    bool                  // its sequences' values may be another client's
 	refused    *wire.Fields          // what it said to our prelude
 	instead    []byte                // what its client gets in the place of its last error
+	shaping    owed                  // the Describe that a description of columns answers next
 	behind     []byte                // … behind its last ReadyForQuery
 	dying      bool                  // its last error was its last word
 	skipping   bool                  // an error came, and the Sync that ends its batch has not been sent
@@ -119,7 +120,7 @@ func (l *loop) answer(s *server, b []byte) {
 		have := min(total, len(b)-i)
 		drop := s.due.ours()
 		watched := s.client != nil && (s.commands || s.client.discards)
-		if have < total && total <= maxLook && (drop || looked(kind) || kind == wire.CommandComplete && watched) {
+		if have < total && total <= maxLook && (drop || looked(kind) || kind == wire.CommandComplete && watched || s.shaping.due == forShape) {
 			break
 		}
 		if kind == wire.DataRow && drop && s.due.asked() {
@@ -133,6 +134,16 @@ func (l *loop) answer(s *server, b []byte) {
 				if x.due == forParsed {
 					b[i] = wire.ParseComplete
 				}
+			}
+		}
+		switch kind {
+		case wire.ParameterDescription:
+			s.shaping, _ = s.due.describe()
+			drop = drop || s.shaping.ours
+		case wire.RowDescription, wire.NoData:
+			if s.shaping.due == forShape {
+				drop = drop || s.shaping.ours
+				l.shaped(s, kind, b[i+wire.HeaderLen:i+have])
 			}
 		}
 		if kind == wire.CommandComplete && watched && !drop && have == total {
@@ -239,6 +250,8 @@ func (l *loop) failed(s *server, f wire.Fields) {
 	c.pool.count.failed(f.Code)
 	l.undo(c, &c.batch.command)
 	l.undo(c, s.due.command())
+	s.shaping = owed{}
+	defer l.unstall(c)
 	if x, ok := s.due.next(); ok && x.instead.is(f) {
 		s.instead = wire.AppendError(nil, x.instead.Fields)
 	}
@@ -297,10 +310,7 @@ func (l *loop) readied(s *server, body []byte) bool {
 		return true
 	}
 	c.at, c.overdue, s.ignores = l.clock, false, false
-	if c.stalled {
-		c.stalled, c.resumes = false, true
-		l.again(&c.conn)
-	}
+	l.unstall(c)
 	s.commands = s.commands && !s.due.none()
 	if owed.command.what&wire.ResetAll != 0 {
 		l.ran(c, s, &owed.command, wire.ResetAll)

@@ -85,8 +85,15 @@ func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 	}
 	st := l.intern(c, body, e)
 	c.names[name] = st
+	delete(c.shapes, name)
 	l.use(st)
-	if _, has := s.has[st]; has {
+	if _, has := s.has[st]; has && (s.due.fresh(st) || s.status == wire.InFailed || s.due.command() != nil) {
+		// An earlier batch may not have prepared it, or have failed its transaction,
+		// in which PostgreSQL refuses a Parse.
+		s.due.pushStatement(forOurs, nil, "")
+		l.insert = appendClose(l.insert, s.nameOf(st))
+		l.forget(s, st)
+	} else if has {
 		s.touch(st)
 		s.due.pushStatement(forParsed, st, name)
 		l.instead(appendClose(l.insert, nothing))
@@ -103,6 +110,10 @@ func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, total int) {
 	st := c.names[string(name)]
 	switch {
+	case st == unseen && msg[0] == wire.Describe, st == nil && msg[0] == wire.Describe:
+		s.due.push(forShape)
+	}
+	switch {
 	case st == unseen:
 		return
 	case st == nil && !strings.HasPrefix(string(name), prefix):
@@ -112,13 +123,20 @@ func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, tota
 		return
 	}
 	if msg[0] == wire.Bind {
+		if l.reshaped(c, s, string(name), st) || l.refuseChanged(c, s, msg, at, name, total) {
+			return
+		}
 		if l.refuseBind(c, s, msg, at, name, st.effect, total) {
 			return
 		}
+		c.pool.count.queries++
 		l.effect(c, s, st.effect)
 		l.command(c, &c.batch.command, st.effect)
 	}
 	l.ensure(s, st)
+	if msg[0] == wire.Describe {
+		s.due.pushStatement(forShape, st, string(name))
+	}
 	l.rename(msg, at, name, s.nameOf(st), total)
 }
 

@@ -304,3 +304,43 @@ func TestSessionModeLeavesStatementsToTheServer(t *testing.T) {
 	require.Eventually(t, func() bool { return r.stats().Active == 0 }, wait, tick)
 	require.Equal(t, "0", one(t, r.client(), "select count(*) from pg_prepared_statements"))
 }
+
+// A driver decodes rows by the columns that it was told of when it prepared the
+// statement, wherever it runs.
+func TestStatementWhoseColumnsHaveChangedIsRefusedOnEveryServer(t *testing.T) {
+	for _, size := range []int{1, 2} {
+		r := newRig(t, size)
+		a, b := r.seat(), r.client()
+		one(t, b, "create table t (a int, b int); insert into t values (1, 2)")
+		require.Contains(t, speak(t, a, 1, parse("s", "select * from t"), &pgproto3.Describe{ObjectType: 'S', Name: "s"}, sync_), "ParseComplete")
+		require.Equal(t, oneResult, speak(t, a, 1, run("s")...))
+		one(t, b, "alter table t alter column b type text")
+		if size == 2 { // a's next server has never seen it
+			one(t, b, "begin")
+			speak(t, a, 1, &pgproto3.Query{String: "begin"})
+			one(t, b, "commit")
+			speak(t, a, 1, &pgproto3.Query{String: "commit"})
+		}
+		changed := []string{"0A000 cached plan must not change result type", "ready I"}
+		require.Equal(t, changed, speak(t, a, 1, run("s")...))
+		require.Equal(t, changed, speak(t, a, 1, run("s")...), "until it is prepared anew")
+		require.Equal(t, []string{"CloseComplete", "ParseComplete", "ready I"}, speak(t, a, 1, &pgproto3.Close{ObjectType: 'S', Name: "s"}, parse("s", "select * from t"), sync_))
+		require.Equal(t, oneResult, speak(t, a, 1, run("s")...))
+		one(t, b, "alter table t drop column b")
+		require.Equal(t, "1", one(t, b, "select count(*) from t"))
+	}
+}
+
+func TestDescribedStatementFollowsItsClient(t *testing.T) {
+	r := newRig(t, 2)
+	a, b := r.seat(), r.client()
+	speak(t, a, 1, parse("s", "select 1"), &pgproto3.Describe{ObjectType: 'S', Name: "s"}, parse("u", "select 2"), sync_)
+	one(t, b, "begin") // the other server comes into use
+	speak(t, a, 1, &pgproto3.Query{String: "begin"})
+	one(t, b, "commit")
+	for range 3 {
+		got := speak(t, a, 1, append([]pgproto3.FrontendMessage{&pgproto3.Bind{PreparedStatement: "u"}, &pgproto3.Execute{}}, run("s")...)...)
+		require.Equal(t, []string{"BindComplete", "row 2", "CommandComplete", "BindComplete", "row 1", "CommandComplete", "ready T"}, got)
+	}
+	require.Equal(t, []string{"CommandComplete", "ready I"}, speak(t, a, 1, &pgproto3.Query{String: "commit"}))
+}
