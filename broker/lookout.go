@@ -152,7 +152,7 @@ func (o lookout) Clients(ctx context.Context) ([]console.Client, error) {
 		out = append(out, console.Client{
 			ID: c.ID, User: c.Login, Database: c.Slug, Replication: replicationKind(c.Replication), State: c.State,
 			Remote: c.Remote, Local: c.Local, Since: c.Since, Request: c.Request, Wait: c.Wait, Server: c.Server,
-			TLS: c.TLS, Application: c.Application, Statements: c.Statements, Pins: c.Pins,
+			TLS: c.TLS, Application: c.Application, Statements: c.Statements, Pins: c.Pins, Pinned: c.Pinned, Quiet: c.Quiet,
 		})
 	}
 	return out, err

@@ -56,8 +56,13 @@ var (
 	descClosed   = desc("servers_closed_total", "Server connections closed.", "tenant", "role")
 	descEvicted  = desc("pool_evictions_total", "Times that the pool was closed, by reason: idle, for another tenant; turn, busy, for another tenant; ttl, unused.", "tenant", "role", "reason")
 
+	descPinned = desc("pinned_clients", "Clients that keep a server connection for what they left in its session.", "tenant", "role")
+	descPins   = desc("pins_total", "Times that a client began to keep a server connection.", "tenant", "role")
+	descAgain  = desc("statements_prepared_again_total", "Prepared statements that were prepared on one more server connection.", "tenant", "role")
+
 	descWait   = desc("wait_seconds", "Waits for a server connection that are over.", "tenant", "role")
 	descTxTime = desc("transaction_seconds", "Transactions, from their first message on.", "tenant", "role")
+	descAudit  = desc("audit_seconds", "Questions what a client has left in its server connection.", "tenant", "role")
 	descDial   = desc("server_login_seconds", "Server connections opened, with login.", "tenant", "role")
 )
 
@@ -71,7 +76,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		descCancels, descCancelsBad, descPoolsMax, descPools, descBarred, descShareUsed, descShare, descShareWaiting,
 		descLookups, descEntries, descChanges, descListening, descUp,
 		descClients, descServers, descPoolSize, descHeld, descTx, descQueries, descErrors, descBytesIn, descBytesOut,
-		descOpened, descClosed, descEvicted, descWait, descTxTime, descDial,
+		descOpened, descClosed, descEvicted, descPinned, descPins, descAgain, descWait, descTxTime, descAudit, descDial,
 	} {
 		ch <- d
 	}
@@ -203,7 +208,11 @@ func (s scrape) pool(p relay.PoolStats) {
 	s.count(descEvicted, p.EvictedIdle, p.Slug, p.Role, "idle")
 	s.count(descEvicted, p.EvictedTurn, p.Slug, p.Role, "turn")
 	s.count(descEvicted, p.EvictedTTL, p.Slug, p.Role, "ttl")
+	s.gauge(descPinned, p.Pinned, p.Slug, p.Role)
+	s.count(descPins, p.Pins, p.Slug, p.Role)
+	s.count(descAgain, p.Reparses, p.Slug, p.Role)
 	s.durations(descWait, p.Wait, p.Slug, p.Role)
+	s.durations(descAudit, p.Audit, p.Slug, p.Role)
 	s.durations(descTxTime, p.Transaction, p.Slug, p.Role)
 	s.durations(descDial, p.Dial, p.Slug, p.Role)
 }

@@ -58,6 +58,10 @@ func add(sum *relay.PoolStats, p relay.PoolStats) {
 	sum.ServersClosed += p.ServersClosed
 	sum.Wait.Add(p.Wait)
 	sum.Dial.Add(p.Dial)
+	sum.Audit.Add(p.Audit)
+	sum.Pinned += p.Pinned
+	sum.Pins += p.Pins
+	sum.Reparses += p.Reparses
 	sum.EvictedIdle += p.EvictedIdle
 	sum.EvictedTurn += p.EvictedTurn
 	sum.EvictedTTL += p.EvictedTTL

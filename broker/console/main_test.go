@@ -86,7 +86,8 @@ func (h *harbour) Clients(context.Context) ([]console.Client, error) {
 		},
 		{
 			ID: 42, User: "app", Database: "pt-satu", State: "idle", Remote: "[fd00::7]:50313", Local: "[fd00::1]:6432",
-			Since: noon.Add(-time.Minute), Request: noon.Add(-30 * time.Second), Server: 6, Pins: []string{"LISTEN", "temporary objects"},
+			Since: noon.Add(-time.Minute), Request: noon.Add(-30 * time.Second), Server: 6, Pins: []string{"listen", "temporary object"},
+			Pinned: noon.Add(-time.Minute), Quiet: noon.Add(-30 * time.Second),
 		},
 		{ID: 43, User: "api", Database: "pt-dua", Replication: "logical", State: "waiting", Remote: "10.0.0.8:1", Since: noon, Wait: 2*time.Second + 7*time.Microsecond},
 	}, h.fault()

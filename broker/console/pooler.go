@@ -93,8 +93,9 @@ type Client struct {
 	Server         uint64        // paired with it; 0: none
 	TLS            string        // "": none
 	Application    string
-	Statements     int      // prepared by name
-	Pins           []string // why its server stays with it
+	Statements     int       // prepared by name
+	Pins           []string  // why its server stays with it
+	Pinned, Quiet  time.Time // since when it does, and since when the client has sent nothing
 }
 
 // A Server is a connection to PostgreSQL.

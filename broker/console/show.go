@@ -140,12 +140,12 @@ func showPins(ctx context.Context, c *Console, _ *Visit) ([]row, error) {
 			continue
 		}
 		idle := time.Duration(0)
-		if x.State != "active" && !x.Request.IsZero() {
-			idle = c.now().Sub(x.Request)
+		if x.State != "active" {
+			idle = c.now().Sub(x.Quiet)
 		}
 		rows = append(rows, row{
 			x.Database, x.User, int64(x.ID), int64(x.Server), count(pids[x.Server]),
-			strings.Join(x.Pins, ", "), moment(x.Request), seconds(idle),
+			strings.Join(x.Pins, ", "), moment(x.Pinned), seconds(idle),
 		})
 	}
 	return rows, err

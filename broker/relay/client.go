@@ -51,6 +51,7 @@ type client struct {
 	// answered; resumes: now it can.
 	stalled, resumes bool
 	pins             pins
+	pinned           time.Time // since when it keeps its server
 	// crowds: it keeps a server, and more clients of its pool do than may.
 	crowds bool
 	// overdue: its query was cancelled since it took too long.

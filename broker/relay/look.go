@@ -35,9 +35,11 @@ type ClientStats struct {
 	Since                       time.Time // it connected
 	Request                     time.Time // its last transaction began
 	Wait                        time.Duration
-	Server                      uint64   // that it has; 0: none
-	Statements                  int      // prepared by it
-	Pins                        []string // why it keeps its server
+	Server                      uint64    // that it has; 0: none
+	Statements                  int       // prepared by it
+	Pins                        []string  // why it keeps its server
+	Pinned                      time.Time // since when
+	Quiet                       time.Time // since when it has sent nothing, outside a transaction
 	Replication                 bool
 }
 
@@ -101,7 +103,7 @@ func (l *loop) lookAtClient(c *client) ClientStats {
 	s := ClientStats{
 		ID: c.id, Slug: t.Slug, Database: t.Database, Role: t.Role, Login: c.name, Mode: c.mode, State: StateIdle,
 		Remote: address(unix.Getpeername, c.fd), Local: address(unix.Getsockname, c.fd), Since: c.arrived, Request: c.began,
-		Statements: len(c.names), Pins: c.pins.names(), Replication: c.once,
+		Statements: len(c.names), Pins: c.pins.names(), Pinned: c.pinned, Quiet: c.at, Replication: c.once,
 	}
 	if c.tls != nil {
 		state := c.tls.ConnectionState()

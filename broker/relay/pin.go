@@ -81,6 +81,7 @@ func (l *loop) pin(c *client, p pins) {
 	switch {
 	case c.pins == 0 && p != 0:
 		pool.pinned++
+		c.pinned = l.clock
 		c.crowds = pool.pinned > pool.Target().Pinnable()
 		pool.count.pinned++
 	case c.pins != 0 && p == 0:

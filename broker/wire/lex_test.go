@@ -182,18 +182,18 @@ func TestWholeTellsWhatACommandTakesAway(t *testing.T) {
 
 func TestSetNamesTellsWhatTheServerMustBeAskedFor(t *testing.T) {
 	for sql, want := range map[string][]string{
-		"set search_path = x":   {"search_path"},
-		"SET SESSION Statement_Timeout TO 1; select 1": {"statement_timeout"},
-		`set nusa.company = 1; SET "Nusa"."X" = 2`:     {"nusa.company", "Nusa.X"},
-		"set schema 'x'": {"search_path"},
-		"set session characteristics as transaction x":                                                    {"default_transaction_isolation", "default_transaction_deferrable", "default_transaction_read_only"},
-		"set local x = 1; set role y; update t set z = 1":                                                 nil,
-		"select set_config('app.x', 'y', false)":                                                          {"app.x"},
-		"select set_config('app.x', 'y', true)":                                                           nil,
+		"set search_path = x":                             {"search_path"},
+		"SET SESSION Statement_Timeout TO 1; select 1":    {"statement_timeout"},
+		`set nusa.company = 1; SET "Nusa"."X" = 2`:        {"nusa.company", "Nusa.X"},
+		"set schema 'x'":                                  {"search_path"},
+		"set session characteristics as transaction x":    {"default_transaction_isolation", "default_transaction_deferrable", "default_transaction_read_only"},
+		"set local x = 1; set role y; update t set z = 1": nil,
+		"select set_config('app.x', 'y', false)":          {"app.x"},
+		"select set_config('app.x', 'y', true)":           nil,
 		"do $$ begin if a then set work_mem = 1; end if; perform set_config('app.x', 'y', false); end $$": {"work_mem", "app.x"},
-		"select set_limit(0.2)":                                                                           {"pg_trgm.similarity_threshold"},
-		"reset work_mem; reset all":                                                                       {"work_mem", ""},
-		"select 1 /* ; set x = 1 */":                                                                      nil,
+		"select set_limit(0.2)":      {"pg_trgm.similarity_threshold"},
+		"reset work_mem; reset all":  {"work_mem", ""},
+		"select 1 /* ; set x = 1 */": nil,
 	} {
 		var got []string
 		wire.SetNames([]byte(sql), false, func(name string) { got = append(got, name) })
