@@ -296,9 +296,7 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 	case !ok || c.mode == Session:
 		c.pool.count.queries++
 	case len(name) == 0:
-		if msg[0] == wire.Describe {
-			s.due.push(forShape)
-		} else {
+		if msg[0] == wire.Bind {
 			if l.refuseBind(c, s, msg, at, name, c.lastEffect, total) {
 				return
 			}
@@ -308,6 +306,9 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 			l.command(c, &c.batch.command, c.lastEffect)
 		}
 		l.unnamed(c, s)
+		if msg[0] == wire.Describe {
+			s.due.push(forShape)
+		}
 	default:
 		l.refer(c, s, msg, at, name, total)
 	}

@@ -252,8 +252,12 @@ func (l *loop) failed(s *server, f wire.Fields) {
 	l.undo(c, s.due.command())
 	s.shaping = owed{}
 	defer l.unstall(c)
-	if x, ok := s.due.next(); ok && x.instead.is(f) {
+	x, _ := s.due.next()
+	if x.instead.is(f) {
 		s.instead = wire.AppendError(nil, x.instead.Fields)
+	}
+	if x.skipped { // unless the error is its own: then it is answered too
+		s.maybe, s.spent = true, true
 	}
 	if c.overdue && f.Code == cancelled.Code {
 		late := l.explain(c, QueryTimeout, "")
