@@ -1,14 +1,12 @@
 package suites_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -72,15 +70,15 @@ func withDev(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var said bytes.Buffer // read only when dev has ended
-	stop, err := startDev(ctx, binary, dir, &said)
+	p, err := startDev(ctx, binary, dir)
 	if err != nil {
 		return 0, err
 	}
 	defer func() {
-		err = errors.Join(err, stop())
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "test/suites: what dev said:\n%s", said.Bytes())
+		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+		defer cancel()
+		if err = errors.Join(err, p.Signal(syscall.SIGINT), p.Wait(ctx)); err != nil {
+			fmt.Fprintf(os.Stderr, "test/suites: what dev said:\n%s", p.Log)
 		}
 	}()
 	if err := offerTLS(ctx); err != nil {
@@ -91,49 +89,29 @@ func withDev(m *testing.M) (code int, err error) {
 	return code, nil
 }
 
-// startDev starts dev and waits for the info file that says it is ready.
-func startDev(ctx context.Context, binary, dir string, said *bytes.Buffer) (stop func() error, err error) {
+// startDev starts dev and waits for the info file that says it is ready. It ends
+// with this process, however that ends.
+func startDev(ctx context.Context, binary, dir string) (*dermagatest.Process, error) {
 	dev.data = filepath.Join(dir, "data")
 	infoFile := filepath.Join(dir, "info.json")
-	p := exec.Command(binary, "dev", "--data", dev.data, "--info", infoFile,
+	p, err := dermagatest.Start(binary, nil, "dev", "--data", dev.data, "--info", infoFile,
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
-	p.Stdout, p.Stderr = said, said
-	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us to pass on
-	if err := p.Start(); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- p.Wait() }()
-
-	stop = func() error {
-		if err := p.Process.Signal(syscall.SIGINT); err != nil {
-			return fmt.Errorf("dev ended before it was asked to: %w", err)
-		}
-		select {
-		case err := <-ended:
-			if err != nil {
-				return fmt.Errorf("dev did not end well: %w", err)
-			}
-			return nil
-		case <-time.After(startLimit):
-			return errors.Join(errors.New("dev does not end"), p.Process.Kill(), <-ended)
-		}
-	}
-
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		text, err := os.ReadFile(infoFile)
 		if err == nil && json.Unmarshal(text, &dev) == nil {
 			dev.api = client.New(dev.Admin, registry.Secret(dev.Token))
-			return stop, nil
+			return p, nil
 		}
 		select {
-		case err := <-ended:
-			return nil, fmt.Errorf("dev ended: %w\n%s", err, said.Bytes())
+		case <-p.Gone():
+			return nil, fmt.Errorf("dev ended:\n%s", p.Log)
 		case <-ctx.Done():
-			err := errors.Join(errors.New("dev is not ready in time"), p.Process.Kill(), <-ended)
-			return nil, fmt.Errorf("%w\n%s", err, said.Bytes())
+			return nil, fmt.Errorf("dev is not ready in time: %w\n%s", errors.Join(context.Cause(ctx), p.Kill()), p.Log)
 		case <-tick.C:
 		}
 	}
