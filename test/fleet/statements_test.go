@@ -106,12 +106,8 @@ func (l *library) readAll(ctx context.Context, url string) (err error) {
 	defer hangUp(l.conn)
 	order := rand.New(rand.NewPCG(uint64(l.seed), 14))
 	for i := range l.count {
-		sql := fmt.Sprintf("SELECT $1::int + %d /* %d */", i, l.seed)
-		if l.changes(i) {
-			sql = fmt.Sprintf("SELECT * FROM public.changing WHERE n = $1::int /* %d, %d */", i, l.seed)
-		}
-		if _, err := l.conn.Prepare(ctx, fmt.Sprint("s", i), sql, nil); err != nil {
-			return fmt.Errorf("prepare statement %d: %w", i, err)
+		if err := l.prepare(ctx, i); err != nil {
+			return err
 		}
 		if i%3 == 0 {
 			if err := l.read(ctx, order.IntN(i+1), order.IntN(100)); err != nil {
@@ -127,8 +123,20 @@ func (l *library) readAll(ctx context.Context, url string) (err error) {
 	return nil
 }
 
-// read runs the i-th statement. Where its table has changed, PostgreSQL says so, and
-// the next try, if not meanwhile another change comes, is right.
+// prepare prepares the i-th statement.
+func (l *library) prepare(ctx context.Context, i int) error {
+	sql := fmt.Sprintf("SELECT $1::int + %d /* %d */", i, l.seed)
+	if l.changes(i) {
+		sql = fmt.Sprintf("SELECT * FROM public.changing WHERE n = $1::int /* %d, %d */", i, l.seed)
+	}
+	if _, err := l.conn.Prepare(ctx, fmt.Sprint("s", i), sql, nil); err != nil {
+		return fmt.Errorf("prepare statement %d: %w", i, err)
+	}
+	return nil
+}
+
+// read runs the i-th statement. Where its table has changed PostgreSQL says so, and it
+// is prepared anew, as drivers do.
 func (l *library) read(ctx context.Context, i, n int) error {
 	want := fmt.Sprint(n + i)
 	if l.changes(i) {
@@ -137,12 +145,19 @@ func (l *library) read(ctx context.Context, i, n int) error {
 	const tries = 10
 	var err error
 	for range tries {
-		result := l.conn.ExecPrepared(ctx, fmt.Sprint("s", i), [][]byte{fmt.Append(nil, n)}, nil, nil).Read()
+		name := fmt.Sprint("s", i)
+		result := l.conn.ExecPrepared(ctx, name, [][]byte{fmt.Append(nil, n)}, nil, nil).Read()
 		var told *pgconn.PgError
-		if err = is(fmt.Sprint("statement ", i), want, cell(result), result.Err); err == nil ||
+		if err = is("statement "+name, want, cell(result), result.Err); err == nil ||
 			!errors.As(err, &told) || told.Code != pgerrcode.FeatureNotSupported || !l.changes(i) {
 			return err
 		}
+		if err := l.conn.Deallocate(ctx, name); err != nil {
+			return err
+		}
+		if err := l.prepare(ctx, i); err != nil {
+			return err
+		}
 	}
-	return fmt.Errorf("after %d tries: %w", tries, err)
+	return fmt.Errorf("prepared anew %d times: %w", tries, err)
 }
