@@ -40,11 +40,14 @@
 // # What is left out
 //
 // Clients share no tables, locks or channels: what they do to each other depends on
-// who comes first. What differs by design is not said: currval and lastval, setseed,
-// pg_backend_pid(), SHOW of a custom setting that is not set (asked by
-// current_setting(…, true) and coalesce: it may be ” instead of NULL), EXECUTE of a
-// statement that was prepared in the protocol, and EXECUTE prepared in the protocol:
-// PostgreSQL describes that by what it meant when it was parsed. Nor is a Sync sent between
-// an Execute of COPY FROM and the end of its data, unless CopyInResponse has come: if
-// the data is bad, nobody but PostgreSQL knows whether it has ignored that Sync.
+// who comes first. What differs by design is not said:
+//
+//   - currval and lastval, setseed, pg_backend_pid();
+//   - SHOW of a custom setting that is not set, which may be empty instead of NULL: it
+//     is asked by current_setting(…, true) and coalesce;
+//   - EXECUTE of a statement that was prepared in the protocol, and EXECUTE prepared in
+//     the protocol: PostgreSQL describes that by what it meant when it was parsed;
+//   - a Sync between an Execute of COPY FROM and the end of its data, unless
+//     CopyInResponse has come: if the data is bad, nobody but PostgreSQL knows whether
+//     it has ignored that Sync.
 package model

@@ -9,9 +9,9 @@ import (
 )
 
 // How many sequences are played where -rapid.checks does not say: some twenty
-// seconds, and what issue by issue is claimed.
+// seconds, and half an hour where nothing else runs.
 const (
-	few  = 1_500
+	few  = 1_000
 	many = 100_000
 )
 

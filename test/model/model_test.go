@@ -8,7 +8,7 @@ import (
 
 // What clients hear through the broker is what they would hear from PostgreSQL.
 func TestAnswersAreThoseOfADirectConnection(t *testing.T) {
-	th := newTheatre(t, plant{})
+	th := newTheatre(t, plant{themes: all})
 	defer func() { // should it fail only now and then
 		if t.Failed() {
 			t.Logf("before it was made shorter:\n%s", th.first)
@@ -18,7 +18,7 @@ func TestAnswersAreThoseOfADirectConnection(t *testing.T) {
 }
 
 func (th *theatre) check(t *rapid.T) {
-	s := sequences.Draw(t, "sequence")
+	s := sequences(th.plant.themes).Draw(t, "sequence")
 	if report, err := th.perform(s); err != nil {
 		t.Logf("%+v\n%s", s.setting, report)
 		t.Fatal(err)

@@ -17,16 +17,17 @@ import (
 // tell who made them. Each must be found, or the property proves nothing.
 
 // bound is the number of sequences within which a planted bug must be found. They
-// take some 50, 10 and 5.
+// take a hundred or fewer.
 const bound = 2_000
 
 // The client's SET is repeated behind its ROLLBACK TO, as if that had not undone it.
 func TestStateThatSurvivesRollbackToIsFound(t *testing.T) {
-	mustFind(t, plant{server: func() between {
+	mustFind(t, plant{themes: []string{"transactions"}, server: func() between {
 		var mu sync.Mutex
-		var set string      // what was set last in this transaction
-		var repeated int    // rollbacks with a SET behind them
-		var behind, at bool // the last answer was ROLLBACK, and before that
+		var begun, saved bool // by a Query that did nothing else; with a savepoint
+		var set string        // what was set last since then
+		var repeated int      // rollbacks with a SET behind them
+		var behind, at bool   // the last answer was ROLLBACK, and before that
 		return between{
 			up: func(m answer) answer {
 				if m.kind() != wire.Query {
@@ -36,12 +37,17 @@ func TestStateThatSurvivesRollbackToIsFound(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
-				case strings.Contains(sql, ";"):
-				case strings.HasPrefix(sql, "set work_mem"):
+				case sql == "begin":
+					begun, saved, set = true, false, ""
+				case begun && sql == "savepoint a":
+					saved = true
+				case saved && strings.HasPrefix(sql, "set work_mem"):
 					set = sql
-				case strings.HasPrefix(sql, "rollback to") && set != "":
+				case saved && sql == "rollback to a" && set != "":
 					repeated++
 					return wire.AppendQuery(nil, sql+"; "+set)
+				case sql == "commit", sql == "rollback", strings.Contains(sql, ";"):
+					begun, saved, set = false, false, ""
 				}
 				return m
 			},
@@ -50,7 +56,7 @@ func TestStateThatSurvivesRollbackToIsFound(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				if m.kind() == wire.ReadyForQuery && m.body()[0] == wire.Idle {
-					set = ""
+					repeated = 0 // what was refused, since the transaction had failed before
 				}
 				if repeated > 0 && m.kind() == complete && string(m.body()) == "SET\x00" && behind {
 					repeated--
@@ -64,7 +70,7 @@ func TestStateThatSurvivesRollbackToIsFound(t *testing.T) {
 
 // Of two ParseCompletes in a row, the client gets one.
 func TestParseCompleteSwallowedOnceTooOftenIsFound(t *testing.T) {
-	mustFind(t, plant{client: func() between {
+	mustFind(t, plant{themes: all, client: func() between {
 		var last byte
 		return between{down: func(m answer) answer {
 			again := last == wire.ParseComplete && m.kind() == wire.ParseComplete
@@ -80,7 +86,7 @@ func TestParseCompleteSwallowedOnceTooOftenIsFound(t *testing.T) {
 // The relay is told that no transaction is open, and gives the server away. What
 // the client is told of it is not looked at: it must be found by what comes of it.
 func TestServerReleasedInATransactionIsFound(t *testing.T) {
-	mustFind(t, plant{blind: true, server: func() between {
+	mustFind(t, plant{themes: all, blind: true, server: func() between {
 		return between{down: func(m answer) answer {
 			if m.kind() == wire.ReadyForQuery && m.body()[0] == wire.InTransaction {
 				return wire.AppendReady(nil, wire.Idle)

@@ -2,8 +2,6 @@ package model_test
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -39,18 +37,21 @@ const (
 // letter is what a client is called.
 func letter(client int) string { return string(rune('a' + client)) }
 
-// sequences is the generator of all of them.
-var sequences = rapid.Custom(func(t *rapid.T) sequence {
-	var s sequence
+// sequences is the generator of those that speak of some of these themes.
+func sequences(names []string) *rapid.Generator[sequence] {
+	return rapid.Custom(func(t *rapid.T) sequence { return drawSequence(t, names) })
+}
+
+func drawSequence(t *rapid.T, names []string) (s sequence) {
 	s.servers = rapid.IntRange(1, servers).Draw(t, "servers")
 	d := draw{clients: rapid.IntRange(2, clients).Draw(t, "clients"), texts: []theme{plain}}
-	for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(slices.Sorted(maps.Keys(themes))), 1, 4, rapid.ID[string]).Draw(t, "themes") {
+	for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, min(4, len(names)), rapid.ID[string]).Draw(t, "themes") {
 		d.texts = append(d.texts, themes[name])
 		s.hooks = s.hooks || name == "hidden"
 	}
 	s.steps = rapid.SliceOfN(rapid.Custom(d.step), 1, maxSteps).Draw(t, "steps")
 	return s
-})
+}
 
 // draw is what all steps of a sequence have in common.
 type draw struct {
@@ -64,10 +65,10 @@ func (d draw) step(t *rapid.T) step {
 	for i := range s.messages {
 		s.messages[i].name(letter(s.client))
 	}
-	switch n := rapid.IntRange(0, 79).Draw(t, "accident"); {
-	case n > 76:
+	switch n := rapid.IntRange(0, 199).Draw(t, "accident"); {
+	case n > 197: // rarely, since it costs two new connections
 		s.vanish, s.messages = true, unsynced(s.messages)
-	case n > 60:
+	case n > 150:
 		s.cut = rapid.IntRange(1, 40).Draw(t, "cut")
 	}
 	return s
@@ -100,6 +101,7 @@ var shapes = []func(draw, *rapid.T) []message{
 	draw.simple, draw.simple, draw.simple, draw.simple, draw.simple,
 	draw.joined, draw.joined,
 	draw.pipelined,
+	draw.transaction, draw.transaction,
 	draw.whole, draw.whole, draw.whole,
 	draw.prepare, draw.prepare,
 	draw.reuse, draw.reuse, draw.reuse,
@@ -145,6 +147,26 @@ func (d draw) pipelined(t *rapid.T) (list []message) {
 		list = append(list, d.simple(t)...)
 	}
 	return list
+}
+
+// transaction is one with savepoints, ended or not.
+func (d draw) transaction(t *rapid.T) []message {
+	list := []message{query("begin", false)}
+	for range rapid.IntRange(2, 6).Draw(t, "parts") {
+		sql := rapid.SampledFrom([]string{"", "savepoint a", "set work_mem = '7MB'", "rollback to a", "show work_mem"}).Draw(t, "part")
+		if sql == "" {
+			list = append(list, d.simple(t)...)
+			continue
+		}
+		list = append(list, query(sql, false))
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "end") {
+	case 0:
+		return list
+	case 1:
+		return append(list, query("rollback", false))
+	}
+	return append(list, query("commit", false))
 }
 
 // whole is a batch as drivers send it.
@@ -303,6 +325,9 @@ func execute(portal string, rows uint32) message {
 }
 
 func parse(t *rapid.T, name string, x text) message {
+	if name != "" && strings.Contains(x.sql, ";") {
+		x = plain[0] // refused anyway, but in a failed transaction for either reason
+	}
 	m := &pgproto3.Parse{Name: name, Query: x.sql}
 	if x.params != nil && rapid.IntRange(0, 3).Draw(t, "typed") == 0 {
 		m.ParameterOIDs = []uint32{rapid.SampledFrom([]uint32{0, 23, 25}).Draw(t, "type")}

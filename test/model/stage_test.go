@@ -35,6 +35,7 @@ type plant struct {
 	server func() between // to a connection between the relay and PostgreSQL
 	client func() between // to one between a client and the relay
 	blind  bool           // the transaction status is not compared
+	themes []string       // what the sequences speak of
 }
 
 // stage is a relay with a pool and its clients, and their twins. The two databases

@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -110,6 +111,12 @@ var transactions = theme{
 	{sql: "rollback to a"},
 	{sql: "rollback to savepoint b"},
 	{sql: "release a"},
+	{sql: "set work_mem = '7MB'"},
+	{sql: "set work_mem = '7MB'"},
+	{sql: "show work_mem"},
+	{sql: "show work_mem"},
+	{sql: "rollback to a"},
+	{sql: "savepoint a; set work_mem = '10MB'"},
 	{sql: "prepare transaction 'x'"},
 	{sql: "begin; set work_mem = '6MB'; savepoint a"},
 	{sql: "begin; set work_mem = '6MB'; rollback"},
@@ -296,3 +303,6 @@ var themes = map[string]theme{
 	"failing": failing, "transactions": transactions, "writing": writing, "setting": plainly, "hidden": hidden, "preparing": preparing,
 	"cursors": cursors, "channels": channels, "locks": locks, "temporary": temporary, "roles": roles,
 }
+
+// all is the names of the themes.
+var all = slices.Sorted(maps.Keys(themes))
