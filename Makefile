@@ -40,10 +40,11 @@ test-suites: ## Drivers' own test suites, directly and through a broker: twenty 
 	$(GO) test -count 1 -v -timeout 50m -run '$(RUN)' ./test/suites -suites
 
 .PHONY: soak
-soak: ## Run the tests of fairness, of fleets and of session state at full size and length, an hour and a half; RUN narrows
+soak: ## Run the tests of fairness, of fleets and of session state at full size and length, some two hours; RUN narrows
 	$(GO) test -count 1 -v -timeout 20m -run '$(if $(filter .,$(RUN)),TakeTurns|ShareAServers,$(RUN))' ./broker -long
 	$(GO) test -count 1 -v -timeout 80m -run '$(RUN)' ./test/fleet -long
 	$(GO) test -count 1 -timeout 20m -run '$(RUN)' ./test/state -long
+	$(GO) test -count 1 -v -timeout 120m -run '$(RUN)' ./test/model -long
 
 .PHONY: lint
 lint: ## go vet, staticcheck, errcheck and gofumpt
