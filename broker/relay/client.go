@@ -29,18 +29,19 @@ type client struct {
 	pending    []byte    // what it sent before it waited, at most one read
 	next, prev *client   // in pool.waiting
 
-	names       map[string]*statement // its prepared statements; nil: none yet
-	shapes      map[string]uint64     // … and the columns that it was told of them
-	changed     *statement            // one of them, that has other columns by now
-	lastUnnamed []byte                // body of its last Parse without a name
-	lastEffect  effect                // … and what that does
-	touched     []string              // unreported settings that may have changed since the last audit
-	suspect     wire.Class            // … and what else may have
-	prepared    *effect               // of what it gave to PREPARE; nil: nothing
-	made        *effect               // of the code that its transaction has made; nil: it makes nothing
-	resets      bool                  // RESET or its kin is on its way
-	discards    bool                  // in mode Session: one of its statements may be DISCARD ALL
-	quotes      bool                  // how its texts are to be read is not known now
+	names    map[string]*statement // its prepared statements; nil: none yet
+	shapes   map[string]uint64     // … and the columns that it was told of them
+	changed  *statement            // one of them, that has other columns by now
+	last     unnamedStatement      // what its last Parse without a name said
+	before   unnamedStatement      // … and what the one before said, while parsing
+	parsing  bool                  // that Parse is not answered yet
+	touched  []string              // unreported settings that may have changed since the last audit
+	suspect  wire.Class            // … and what else may have
+	prepared *effect               // of what it gave to PREPARE; nil: nothing
+	made     *effect               // of the code that its transaction has made; nil: it makes nothing
+	resets   bool                  // RESET or its kin is on its way
+	discards bool                  // in mode Session: one of its statements may be DISCARD ALL
+	quotes   bool                  // how its texts are to be read is not known now
 
 	told  *params                      // what it knows of the reported parameters
 	own   *params                      // … those that it chose; the others are the server's

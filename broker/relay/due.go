@@ -41,10 +41,14 @@ type owed struct {
 	due
 	st      *statement
 	name    string
-	instead *refusal // what the client gets in the place of the error that is certain
-	command command  // that has succeeded when a ReadyForQuery comes without an error
-	skipped bool     // a Query in an open batch: if something before it fails, PostgreSQL skips it
-	ours    bool     // a Describe of the broker's own
+	instead *refusal          // what the client gets in the place of the error that is certain
+	command command           // that has succeeded when a ReadyForQuery comes without an error
+	skipped bool              // a Query in an open batch: if something before it fails, PostgreSQL skips it
+	unsure  bool              // … and such a failure could be taken for its own
+	ours    bool              // a Describe of the broker's own
+	closes  bool              // a Close of st on the server
+	before  *unnamedStatement // what it takes the place of, if that is not client.before
+	first   bool              // nothing stands before it in its batch whose failure could be taken for its own
 }
 
 // refusal is an error of the broker's that takes the place of one of PostgreSQL's:
@@ -196,20 +200,26 @@ func (d *dues) describe() (x owed, ok bool) {
 }
 
 // failed takes away what an error has made void, up to the next ReadyForQuery: in
-// the extended protocol PostgreSQL skips to the Sync. It reports whether that
-// Sync is on its way. void is called for the newest first, to undo what was noted.
-func (d *dues) failed(void func(owed)) (synced bool) {
+// the extended protocol PostgreSQL skips to the Sync, also a Query before it. void
+// is called for the newest first, to undo what was noted; oldest says that the error
+// may be its own. goesOn says that the batch has no Sync yet.
+func (d *dues) failed(void func(x owed, oldest bool)) (goesOn bool) {
 	end := d.head
-	for end < len(d.list) && (!d.list[end].ends() || d.list[end].skipped) {
+	for end < len(d.list) {
+		x := &d.list[end]
+		if x.ends() && (!x.skipped || end == d.head && !x.unsure) {
+			break
+		}
+		goesOn = goesOn || x.ends()
 		end++
 	}
 	for i := end - 1; i >= d.head; i-- {
-		void(d.list[i])
+		void(d.list[i], i == d.head)
 	}
 	d.head = end
-	synced = !d.none()
+	goesOn = d.none() && goesOn
 	d.rewind()
-	return synced
+	return goesOn
 }
 
 // rewind uses the memory again.

@@ -12,6 +12,7 @@ type batch struct {
 	open    bool    // extended messages that no Sync has ended yet
 	unseen  bool    // a Parse of the unnamed statement was too long to be remembered
 	bound   bool    // the unnamed statement was bound
+	silent  bool    // some of its messages have no entry among the dues
 	command command // among what it runs, and no error came so far
 }
 
@@ -172,12 +173,12 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 		} else {
 			s.due.endsCopy(c.batch.open)
 		}
-	case wire.CopyData:
+	case wire.CopyData, wire.Flush:
 	case wire.Parse:
 		c.batch.open = true
 		l.noteParse(c, s, body, whole)
 	case wire.Bind:
-		c.batch.open = true
+		c.batch.open, c.batch.silent = true, true
 		portal, _, ok := wire.Cut(body)
 		if ok {
 			l.noteUse(c, s, msg, wire.HeaderLen+len(portal)+1, total)
@@ -186,22 +187,25 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 		c.batch.open = true
 		if len(body) > 0 && body[0] == 'S' {
 			l.noteUse(c, s, msg, wire.HeaderLen+1, total)
+		} else {
+			c.batch.silent = true
 		}
 	case wire.Close:
 		c.batch.open = true
 		l.noteClose(c, s, body)
 	default:
-		c.batch.open = true
+		c.batch.open, c.batch.silent = true, true
 	}
 }
 
 // noteQuery looks at a simple query's text.
 func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 	c.pool.count.queries++
-	open := c.batch.open
+	before := c.batch
 	c.batch = batch{}
 	// It destroys the unnamed statement, whoever made it.
-	c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
+	c.unnamed = true
+	c.last.forget()
 	e := l.effectOf(c, body, whole)
 	if f := l.denied(c, s, e); f != nil {
 		s.due.pushRefused(forQuery, f)
@@ -209,12 +213,13 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 		return
 	}
 	l.effect(c, s, e)
+	does := owed{due: forQuery, skipped: before.open, unsure: before.silent}
 	if e.frees != "" {
-		if text, ok := l.deallocate(c, s, e.frees); ok {
+		if text, as, ok := l.deallocate(c, s, e.frees); ok {
 			l.instead(wire.AppendQuery(l.insert, text))
+			does.instead = missing(e.frees, as)
 		}
 	}
-	does := owed{due: forQuery, skipped: open}
 	l.command(c, &does.command, e)
 	s.due.list = append(s.due.list, does)
 }
@@ -250,18 +255,25 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		l.effect(c, s, e)
 		c.discards = c.discards || e.command&wire.DiscardAll != 0
 	case len(name) == 0:
-		c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
-		if whole {
-			c.lastUnnamed = append(c.lastUnnamed, rest...)
+		x := owed{due: forParse, first: !c.batch.silent}
+		if c.parsing {
+			x.before = &unnamedStatement{body: bytes.Clone(c.last.body), effect: c.last.effect}
+		} else {
+			c.last, c.before = c.before, c.last
 		}
-		c.lastEffect = e
+		c.parsing, c.unnamed = true, true
+		c.last.forget()
+		if whole {
+			c.last.body = append(c.last.body, rest...)
+		}
+		c.last.effect = e
 		c.batch.unseen, c.batch.bound = !whole, false
 		if e.frees != "" && whole {
-			if text, ok := l.deallocate(c, s, e.frees); ok {
+			if text, _, ok := l.deallocate(c, s, e.frees); ok {
 				l.instead(appendParse(l.insert, "", []byte(text+"\x00\x00\x00")))
 			}
 		}
-		s.due.pushStatement(forParse, nil, "")
+		s.due.list = append(s.due.list, x)
 	case whole:
 		l.named(c, s, string(name), rest, e)
 	default:
@@ -283,8 +295,11 @@ func (l *loop) noteSync(c *client) {
 	if c.batch.unseen && !c.batch.bound {
 		l.pin(c, c.pins|pinLong)
 	}
-	if c.batch.bound && len(c.lastUnnamed) > maxUnnamed {
-		c.lastUnnamed = nil
+	if c.batch.bound && len(c.last.body) > maxUnnamed {
+		c.last.body = nil
+	}
+	if len(c.before.body) > maxUnnamed {
+		c.before.body = nil
 	}
 	c.batch = batch{}
 }
@@ -297,13 +312,13 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 		c.pool.count.queries++
 	case len(name) == 0:
 		if msg[0] == wire.Bind {
-			if l.refuseBind(c, s, msg, at, name, c.lastEffect, total) {
+			if l.refuseBind(c, s, msg, at, name, c.last.effect, total) {
 				return
 			}
 			c.pool.count.queries++
 			c.batch.bound = true
-			l.effect(c, s, c.lastEffect)
-			l.command(c, &c.batch.command, c.lastEffect)
+			l.effect(c, s, c.last.effect)
+			l.command(c, &c.batch.command, c.last.effect)
 		}
 		l.unnamed(c, s)
 		if msg[0] == wire.Describe {
@@ -325,7 +340,8 @@ func (l *loop) noteClose(c *client, s *server, body []byte) {
 			l.closed(c, s, string(name))
 			return
 		}
-		c.unnamed, c.lastUnnamed = true, c.lastUnnamed[:0]
+		c.unnamed = true
+		c.last.forget()
 	}
 	s.due.push(forClose)
 }

@@ -46,7 +46,8 @@ func (l *loop) refuseParse(c *client, s *server, name []byte, f *refusal) {
 	at := nothing
 	if len(name) == 0 {
 		at = "" // PostgreSQL forgets the one before
-		c.unnamed, c.lastUnnamed, c.lastEffect = true, c.lastUnnamed[:0], effect{}
+		c.unnamed = true
+		c.last.forget()
 	}
 	s.due.pushRefused(forError, f)
 	l.instead(appendParse(l.insert, at, []byte(nothing+"\x00\x00\x00")))
@@ -71,5 +72,13 @@ func twice(name, as string) *refusal {
 	return &refusal{
 		Fields: wire.Fields{Severity: "ERROR", Code: "42P05", Message: fmt.Sprintf("prepared statement %q already exists", name)},
 		code:   "42P05", about: as,
+	}
+}
+
+// missing is PostgreSQL's answer to a name that it does not know as as.
+func missing(name, as string) *refusal {
+	return &refusal{
+		Fields: wire.Fields{Severity: "ERROR", Code: "26000", Message: fmt.Sprintf("prepared statement %q does not exist", name)},
+		code:   "26000", about: as,
 	}
 }

@@ -131,6 +131,9 @@ func (l *loop) answer(s *server, b []byte) {
 		if (kind == wire.ParseComplete || kind == wire.CloseComplete) && !drop {
 			if x, ok := s.due.complete(); ok {
 				drop = x.due == forOurs
+				if x.due == forParse && x.st == nil && s.client != nil {
+					s.client.parsing = false
+				}
 				if x.due == forParsed {
 					b[i] = wire.ParseComplete
 				}
@@ -256,7 +259,7 @@ func (l *loop) failed(s *server, f wire.Fields) {
 	if x.instead.is(f) {
 		s.instead = wire.AppendError(nil, x.instead.Fields)
 	}
-	if x.skipped { // unless the error is its own: then it is answered too
+	if x.skipped && x.unsure { // if the error is its own after all, it is answered too
 		s.maybe, s.spent = true, true
 	}
 	if c.overdue && f.Code == cancelled.Code {
@@ -264,8 +267,10 @@ func (l *loop) failed(s *server, f wire.Fields) {
 		late.Severity = "ERROR"
 		s.instead = wire.AppendError(nil, late)
 	}
-	if !s.due.failed(func(x owed) { l.void(s, x) }) && c.batch.open {
-		s.skipping = true
+	open := c.batch.open && s.due.command() == nil // its Sync has not been sent
+	goesOn := s.due.failed(func(x owed, oldest bool) { l.void(s, x, oldest && (x.first || strings.HasPrefix(f.Code, "42"))) })
+	if open || goesOn {
+		c.batch.open, s.skipping = true, true
 	}
 	// A plan that no longer fits its statement, or a statement of ours that is not
 	// there: what this server has is not what we think.

@@ -90,9 +90,7 @@ func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 	if _, has := s.has[st]; has && (s.due.fresh(st) || s.status == wire.InFailed || s.due.command() != nil) {
 		// An earlier batch may not have prepared it, or have failed its transaction,
 		// in which PostgreSQL refuses a Parse.
-		s.due.pushStatement(forOurs, nil, "")
-		l.insert = appendClose(l.insert, s.nameOf(st))
-		l.forget(s, st)
+		l.evict(s, st)
 	} else if has {
 		s.touch(st)
 		s.due.pushStatement(forParsed, st, name)
@@ -132,6 +130,9 @@ func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, tota
 		c.pool.count.queries++
 		l.effect(c, s, st.effect)
 		l.command(c, &c.batch.command, st.effect)
+		if l.deallocateOnce(c, s, st, msg, at, name, total) {
+			return
+		}
 	}
 	l.ensure(s, st)
 	if msg[0] == wire.Describe {
@@ -163,8 +164,8 @@ func (l *loop) unnamed(c *client, s *server) {
 		return
 	}
 	c.unnamed = true
-	if len(c.lastUnnamed) > 0 {
-		l.insert = appendParse(l.insert, "", c.lastUnnamed)
+	if len(c.last.body) > 0 {
+		l.insert = appendParse(l.insert, "", c.last.body)
 	} else {
 		l.insert = appendClose(l.insert, "")
 	}
@@ -173,17 +174,45 @@ func (l *loop) unnamed(c *client, s *server) {
 
 // deallocate is SQL's DEALLOCATE of a name that c gave in the protocol, as PDO
 // sends it: the text with the server's name for it, if there is one.
-func (l *loop) deallocate(c *client, s *server, name string) (text string, ok bool) {
+func (l *loop) deallocate(c *client, s *server, name string) (text, as string, ok bool) {
 	st := c.names[name]
 	if st == nil || st == unseen || c.mode == Session {
-		return "", false
+		return "", "", false
 	}
 	l.ensure(s, st)
 	delete(c.names, name)
 	l.disuse(st)
 	l.forget(s, st) // if PostgreSQL refuses, s is not sure any more
-	return `DEALLOCATE "` + s.nameOf(st) + `"`, true
+	as = s.nameOf(st)
+	return `DEALLOCATE "` + as + `"`, as, true
 }
+
+// deallocateOnce is a Bind of a statement of the protocol that is DEALLOCATE: each
+// server calls what it frees by another name, so it is prepared for this once.
+func (l *loop) deallocateOnce(c *client, s *server, st *statement, msg []byte, at int, name []byte, total int) bool {
+	if st.frees == "" || len(msg) < total {
+		return false
+	}
+	text, _, ok := l.deallocate(c, s, st.frees)
+	if !ok {
+		return false
+	}
+	const once = prefix + "once"
+	l.insert = appendParse(l.insert, once, []byte(text+"\x00\x00\x00"))
+	l.rename(msg, at, name, once, total)
+	l.insert = appendClose(l.insert, once)
+	s.due.push(forOurs)
+	s.due.push(forOurs)
+	return true
+}
+
+// unnamedStatement is what a client gave to Parse without a name.
+type unnamedStatement struct {
+	body []byte // behind the name; empty: there is none
+	effect
+}
+
+func (u *unnamedStatement) forget() { u.body, u.effect = u.body[:0], effect{} }
 
 // ensure prepares st on s, if s lacks it.
 func (l *loop) ensure(s *server, st *statement) {
@@ -225,9 +254,24 @@ func (l *loop) room(s *server) {
 			oldest = st
 		}
 	}
-	l.insert = appendClose(l.insert, s.nameOf(oldest))
-	s.due.pushStatement(forOurs, nil, "")
-	l.forget(s, oldest)
+	l.evict(s, oldest)
+}
+
+// evict closes st on s.
+func (l *loop) evict(s *server, st *statement) {
+	l.insert = appendClose(l.insert, s.nameOf(st))
+	s.due.list = append(s.due.list, owed{due: forOurs, st: st, closes: true})
+	l.forget(s, st)
+}
+
+// spare is an evict that PostgreSQL has skipped.
+func (l *loop) spare(s *server, st *statement) {
+	if now, ok := l.statements[st.key]; ok && now != st { // prepared anew meanwhile, under another name
+		s.old = append(s.old, s.nameOf(st))
+		return
+	}
+	l.statements[st.key] = st
+	l.put(s, st)
 }
 
 // forget notes that s lacks st.
@@ -260,13 +304,22 @@ func (l *loop) tidy(s *server) {
 	l.chore(s, forTidy, wire.AppendSync(out))
 }
 
-// void undoes what was noted of a message that PostgreSQL has refused or skipped.
-func (l *loop) void(s *server, x owed) {
+// void undoes what was noted of a message that PostgreSQL has refused, as its own
+// error says, or skipped.
+func (l *loop) void(s *server, x owed, own bool) {
 	c := s.client
 	switch x.due {
 	case forParse, forParsed:
 		if x.st == nil {
-			c.lastUnnamed, c.unnamed = c.lastUnnamed[:0], false
+			if x.before != nil {
+				c.last = *x.before
+			} else {
+				c.last, c.before = c.before, c.last
+			}
+			if own { // PostgreSQL has forgotten the one before, too
+				c.last.forget()
+			}
+			c.parsing, c.unnamed = false, false
 			return
 		}
 		if x.due == forParse {
@@ -277,7 +330,10 @@ func (l *loop) void(s *server, x owed) {
 			l.disuse(x.st)
 		}
 	case forOurs:
-		if x.st != nil {
+		switch {
+		case x.closes:
+			l.spare(s, x.st)
+		case x.st != nil:
 			l.forget(s, x.st)
 		}
 	case forClose:
