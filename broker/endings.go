@@ -161,6 +161,20 @@ func overLimit(r relay.Refusal, t *relay.Target, about string) *clientError {
 			detail: "It would stay in a server session that the next transaction of another client uses.",
 			hint:   "connect with options='-c dermaga.pool_mode=auto' or session, or set the tenant's transaction_state to clean",
 		}
+	case relay.ForeignSequence:
+		return &clientError{
+			code:   pgerrcode.ObjectNotInPrerequisiteState,
+			msg:    "lastval is not yet defined in this session",
+			detail: "This server session was another client's before, and its sequence values are nobody else's.",
+			hint:   "use INSERT ... RETURNING, or read the value in the transaction that has made it",
+		}
+	case relay.LongStatement:
+		return &clientError{
+			code:   pgerrcode.ProgramLimitExceeded,
+			msg:    "prepared statement is too long for this pool mode",
+			detail: "A statement with a name may have 64 KiB there: longer ones are not remembered, and live in one server connection only.",
+			hint:   "send it without a name, or connect with options='-c dermaga.pool_mode=auto'",
+		}
 	case relay.BlockRefused:
 		return &clientError{
 			code: pgerrcode.FeatureNotSupported,

@@ -51,6 +51,7 @@ type client struct {
 	// stalled: what it sent next can be understood when the batch before has been
 	// answered; resumes: now it can.
 	stalled, resumes bool
+	discarding       bool // of a message that was refused, the rest
 	pins             pins
 	pinned           time.Time // since when it keeps its server
 	// crowds: it keeps a server, and more clients of its pool do than may.

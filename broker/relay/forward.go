@@ -32,6 +32,10 @@ func (l *loop) forward(c *client, b []byte) {
 	i := min(c.remain, len(b))
 	c.remain -= i
 	out, from := l.scratch[:0], 0 // from: what has not been copied to out
+	if c.discarding {
+		from = i
+		c.discarding = c.remain > 0
+	}
 	for i < len(b) {
 		kind, total, ok := wire.Next(b[i:])
 		if !ok {
@@ -68,7 +72,8 @@ func (l *loop) forward(c *client, b []byte) {
 			if l.replaced {
 				from += have
 			}
-			l.insert, l.replaced = l.insert[:0], false
+			c.discarding = l.replaced && l.refused && have < total
+			l.insert, l.replaced, l.refused = l.insert[:0], false, false
 		}
 		c.remain = total - have
 		i += have
@@ -276,6 +281,9 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		s.due.list = append(s.due.list, x)
 	case whole:
 		l.named(c, s, string(name), rest, e)
+	case c.mode != Auto:
+		l.refuseParse(c, s, name, failing(l.explain(c, LongStatement, "")))
+		l.refused = true
 	default:
 		l.effect(c, s, e)
 		if c.names == nil {

@@ -40,6 +40,7 @@ type loop struct {
 	insert   []byte   // what goes before the message under way, or instead of it
 	replaced bool     // … instead of it
 	asked    bool     // … and it waits for an answer to that
+	refused  bool     // what is still to come of the message goes nowhere
 	sealed   []byte   // TLS records on their way out
 	sets     interner
 	clock    time.Time // of this turn

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -222,7 +223,7 @@ func TestSequenceValuesOfOthersAreNeverTold(t *testing.T) {
 	require.Equal(t, "1", one(t, a, "select nextval('s')"))
 	one(t, b, "begin")
 	_, err := try(b, "select lastval()")
-	require.Equal(t, "55000", code(err), "not fresh, and not known before to be read here")
+	require.ErrorContains(t, err, refusal(relay.ForeignSequence), "not fresh, and not known before to be read here")
 	one(t, b, "rollback")
 	require.Equal(t, "2", one(t, a, "select nextval('s')"))
 	_, err = try(b, "select currval('s')")
@@ -231,4 +232,13 @@ func TestSequenceValuesOfOthersAreNeverTold(t *testing.T) {
 	require.Equal(t, "3", one(t, b, "select lastval()"))
 	one(t, b, "commit")
 	require.Equal(t, "3", one(t, b, "select lastval()"), "nobody needed the server meanwhile")
+}
+
+func TestLongStatementsWithANameAreRefusedWhereTheyCannotStay(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.seat(func(c *relay.Client) { c.Mode = relay.Transaction })
+	long := "select 1 -- " + strings.Repeat("x", 300_000)
+	require.Equal(t, []string{"XX000 " + refusal(relay.LongStatement), "ready I"}, speak(t, a, 1, parse("s", long), sync_))
+	require.Equal(t, append([]string{"ParseComplete"}, oneResult...), speak(t, a, 1, append([]pgproto3.FrontendMessage{parse("", long)}, run("")...)...))
+	require.Equal(t, "1", one(t, r.client(), "select 1"), "the server is free")
 }

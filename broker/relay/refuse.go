@@ -23,11 +23,7 @@ func (l *loop) denied(c *client, s *server, e effect) *refusal {
 		c.pool.sequences = true
 		switch {
 		case s.foreign:
-			return failing(wire.Fields{
-				Code: "55000", Message: "lastval is not yet defined in this session",
-				Detail: "This server session has last been another client's, and its sequence values are not told.",
-				Hint:   "use INSERT ... RETURNING",
-			})
+			return failing(l.explain(c, ForeignSequence, ""))
 		case c.fresh:
 			c.wantClean = true
 		}

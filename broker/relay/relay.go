@@ -160,6 +160,11 @@ const (
 	StateRefused
 	// BlockRefused: a transaction block in mode Statement.
 	BlockRefused
+	// ForeignSequence: it asks for a sequence's value that may be another client's.
+	ForeignSequence
+	// LongStatement: it would prepare a statement that is too long to be remembered,
+	// in modes Transaction and Statement.
+	LongStatement
 	// Waiting is a notice: it has waited for a server for Times.WaitNotify.
 	Waiting
 )

@@ -16,6 +16,7 @@ type plan struct {
 	fresh      bool   // the steps change the objects
 	pipelined  bool   // all steps are sent before the first answer is read
 	block      bool   // opens a transaction block
+	tooLong    bool   // prepares what only auto and session can keep; the others refuse it
 	fails      string // SQLSTATE of an error that belongs to the story
 	impossible string // why there are no steps
 }
@@ -99,7 +100,7 @@ var ways = []way{
 	}},
 	{"in a text that is very long", func(k kind) plan {
 		if k.protocol {
-			return plan{steps: []step{{{text: padding + k.make, parse: "mine"}}}}
+			return plan{tooLong: true, steps: []step{{{text: padding + k.make, parse: "mine"}}}}
 		}
 		return plan{hides: true, steps: []step{one(append([]string{padding + k.make}, k.also...)...)}}
 	}},
