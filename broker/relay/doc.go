@@ -12,10 +12,12 @@
 // mailbox.go, loop.go (one turn), conn.go (a socket's two directions), client.go
 // (bytes from a client), attach.go and pool.go (finding a server), settings.go
 // (what the server must be told first), forward.go and due.go (bytes both ways,
-// and whose answer comes next), statements.go (prepared ones, on whatever server),
-// carry.go and routines.go (what a text leaves behind, and how that follows its
-// client), release.go (may it go back?), hold.go (tenants that wait or end),
-// server.go and bury.go (opened, lost, closed), timers.go, stats.go.
+// and whose answer comes next), statements.go and shape.go (prepared ones, on
+// whatever server), command.go (DISCARD ALL and its kin), refuse.go (what a mode
+// does not allow), carry.go and routines.go (what a text may leave behind), audit.go
+// and pin.go (what it has left), release.go (may it go back?), chore.go (what a
+// server does between two clients), hold.go (tenants that wait or end), server.go
+// and bury.go (opened, lost, closed), timers.go, stats.go and look.go.
 //
 // It knows nothing of registries, passwords or tenants' statuses.
 package relay
