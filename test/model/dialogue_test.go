@@ -72,8 +72,7 @@ func (d *dialogue) owed() bool {
 					d.running, d.open = true, false
 				}
 			case *pgproto3.CopyData, *pgproto3.CopyDone, *pgproto3.CopyFail: // late: passed over
-			case *pgproto3.Flush:
-				d.open = true
+			case *pgproto3.Flush: // opens no batch
 			default:
 				d.open = true
 				if !d.skipping {
