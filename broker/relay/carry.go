@@ -12,7 +12,7 @@ type effect struct {
 	class   wire.Class
 	sets    []string     // settings that no server reports; "" stands for all that were set
 	command wire.Command // … of all of the session
-	frees   string       // the statement that DEALLOCATE names
+	guesses bool         // it deallocates a name that is the broker's own
 }
 
 // and is the effect of both.
@@ -39,7 +39,10 @@ func (l *loop) effectOf(c *client, text []byte, whole bool) effect {
 		wire.SetNames(text, backslash, func(name string) { e.sets = append(e.sets, name) })
 	}
 	if e.class&(wire.Deallocates|wire.Resets) != 0 {
-		e.command, e.frees = wire.Whole(text)
+		e.command, _ = wire.Commands(text, backslash, func(name string) (string, bool) {
+			e.guesses = e.guesses || strings.HasPrefix(name, prefix)
+			return "", false
+		})
 	}
 	if c.quotes {
 		e.class |= wire.Unknown
@@ -72,7 +75,7 @@ func (l *loop) effect(c *client, s *server, e effect) {
 		}
 		c.prepared = &all
 	}
-	if e.class&wire.Deallocates != 0 && (e.frees == "" || strings.HasPrefix(e.frees, prefix)) {
+	if e.class&wire.Deallocates != 0 && (e.command != wire.Deallocate || e.guesses) {
 		s.unsure = true
 	}
 	if e.class&wire.Defines != 0 { // now for c itself, and for all when it has committed

@@ -32,6 +32,7 @@ type client struct {
 	names    map[string]*statement // its prepared statements; nil: none yet
 	shapes   map[string]uint64     // … and the columns that it was told of them
 	changed  *statement            // one of them, that has other columns by now
+	runs     *effect               // of a portal that is bound and not executed, if it is a command
 	last     unnamedStatement      // what its last Parse without a name said
 	before   unnamedStatement      // … and what the one before said, while parsing
 	parsing  bool                  // that Parse is not answered yet

@@ -8,6 +8,7 @@ import "github.com/nusajournal/dermaga/broker/wire"
 type command struct {
 	what    wire.Command
 	names   map[string]*statement
+	left    int // DEALLOCATEs of them that have not succeeded yet
 	suspect wire.Class
 	touched []string
 }
@@ -54,7 +55,7 @@ func (l *loop) undo(c *client, does *command) {
 		}
 		c.names[name] = st
 	}
-	if does.what&wire.Deallocate != 0 {
+	if does.left > 0 {
 		c.server.unsure = true
 	}
 	c.suspect |= does.suspect
@@ -75,8 +76,13 @@ func (l *loop) completed(c *client, s *server, tag []byte) {
 	switch {
 	case c.mode == Session && string(tag) == "DISCARD ALL":
 		l.ran(c, s, does, wire.DiscardAll)
-	case string(tag) == "DEALLOCATE":
-		does.what &^= wire.Deallocate
+	case string(tag) == "DEALLOCATE" && does.left > 0:
+		if does.left--; does.left == 0 {
+			does.what &^= wire.Deallocate
+			if does.what&(wire.DeallocateAll|wire.DiscardAll) == 0 {
+				l.abandon(does)
+			}
+		}
 	case string(tag) == "DEALLOCATE ALL" && does.what&wire.DeallocateAll != 0:
 		l.ran(c, s, does, wire.DeallocateAll)
 	case string(tag) == "DISCARD ALL" && does.what&wire.DiscardAll != 0:

@@ -47,6 +47,7 @@ type owed struct {
 	unsure  bool              // … and such a failure could be taken for its own
 	ours    bool              // a Describe of the broker's own
 	closes  bool              // a Close of st on the server
+	unnamed bool              // it makes the unnamed statement, or closes it
 	before  *unnamedStatement // what it takes the place of, if that is not client.before
 	first   bool              // nothing stands before it in its batch whose failure could be taken for its own
 }
@@ -135,6 +136,20 @@ func (d *dues) unsettled(name []byte) bool {
 		}
 	}
 	return false
+}
+
+// unsettledUnnamed is that for the unnamed statement.
+func (d *dues) unsettledUnnamed() bool {
+	found, before := false, false
+	for i := d.head; i < len(d.list); i++ {
+		switch x := &d.list[i]; {
+		case x.unnamed:
+			found, before = true, false
+		case x.ends() && found:
+			before = true
+		}
+	}
+	return before
 }
 
 // next is the oldest entry, marks aside.

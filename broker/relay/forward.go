@@ -53,7 +53,7 @@ func (l *loop) forward(c *client, b []byte) {
 		if have < total && (total <= maxLook || have < maxLook && !names(kind, b[i:i+have])) {
 			break
 		}
-		if !s.due.none() && l.unsettled(c, s, named(kind, b[i:i+have])) {
+		if !s.due.none() && l.unsettled(c, s, kind, b[i:i+have]) {
 			c.stalled = true
 			break
 		}
@@ -89,34 +89,28 @@ func (l *loop) forward(c *client, b []byte) {
 	}
 }
 
-// unsettled reports whether a batch that has not been answered decides what a name
-// of c's means.
-func (l *loop) unsettled(c *client, s *server, name []byte) bool {
-	if len(name) == 0 {
-		return false
-	}
-	st := c.names[string(name)]
-	return s.due.unsettled(name) || st != nil && s.due.fresh(st)
-}
-
-// named is the name of the prepared statement that a message is about; empty: none,
-// or the unnamed one.
-func named(kind byte, msg []byte) []byte {
+// unsettled reports whether a batch that has not been answered decides what the
+// statement is that a message is about.
+func (l *loop) unsettled(c *client, s *server, kind byte, msg []byte) bool {
 	body := msg[wire.HeaderLen:]
 	switch kind {
 	case wire.Bind:
 		_, body, _ = wire.Cut(body)
 	case wire.Describe, wire.Close:
 		if len(body) == 0 || body[0] != 'S' {
-			return nil
+			return false
 		}
 		body = body[1:]
 	case wire.Parse:
 	default:
-		return nil
+		return false
 	}
 	name, _, _ := wire.Cut(body)
-	return name
+	if len(name) == 0 {
+		return kind != wire.Parse && s.due.unsettledUnnamed()
+	}
+	st := c.names[string(name)]
+	return s.due.unsettled(name) || st != nil && s.due.fresh(st)
 }
 
 // names reports whether the names in the beginning of a message are all there.
@@ -198,8 +192,21 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 	case wire.Close:
 		c.batch.open = true
 		l.noteClose(c, s, body)
+	case wire.Execute:
+		c.batch.open, c.batch.silent = true, true
+		if c.runs != nil {
+			l.command(c, &c.batch.command, *c.runs)
+			c.runs = nil
+		}
 	default:
 		c.batch.open, c.batch.silent = true, true
+	}
+}
+
+// binds notes that a portal of c, when it is executed, does e.
+func (c *client) binds(e effect) {
+	if e.command != 0 {
+		c.runs = &e
 	}
 }
 
@@ -207,7 +214,7 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 	c.pool.count.queries++
 	before := c.batch
-	c.batch = batch{}
+	c.batch, c.runs = batch{}, nil
 	// It destroys the unnamed statement, whoever made it.
 	c.unnamed = true
 	c.last.forget()
@@ -219,11 +226,8 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 	}
 	l.effect(c, s, e)
 	does := owed{due: forQuery, skipped: before.open, unsure: before.silent}
-	if e.frees != "" {
-		if text, as, ok := l.deallocate(c, s, e.frees); ok {
-			l.instead(wire.AppendQuery(l.insert, text))
-			does.instead = missing(e.frees, as)
-		}
+	if text := l.deallocate(c, s, &does, body, e); text != nil {
+		l.instead(wire.AppendQuery(l.insert, string(text)))
 	}
 	l.command(c, &does.command, e)
 	s.due.list = append(s.due.list, does)
@@ -260,7 +264,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		l.effect(c, s, e)
 		c.discards = c.discards || e.command&wire.DiscardAll != 0
 	case len(name) == 0:
-		x := owed{due: forParse, first: !c.batch.silent}
+		x := owed{due: forParse, first: !c.batch.silent, unnamed: true}
 		if c.parsing {
 			x.before = &unnamedStatement{body: bytes.Clone(c.last.body), effect: c.last.effect}
 		} else {
@@ -273,9 +277,11 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		}
 		c.last.effect = e
 		c.batch.unseen, c.batch.bound = !whole, false
-		if e.frees != "" && whole {
-			if text, _, ok := l.deallocate(c, s, e.frees); ok {
-				l.instead(appendParse(l.insert, "", []byte(text+"\x00\x00\x00")))
+		if whole {
+			freed := owed{command: c.batch.command}
+			if sql := l.deallocate(c, s, &freed, text(rest), e); sql != nil {
+				c.batch.command = freed.command
+				l.instead(appendParse(l.insert, "", append(sql, 0, 0, 0)))
 			}
 		}
 		s.due.list = append(s.due.list, x)
@@ -326,7 +332,7 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 			c.pool.count.queries++
 			c.batch.bound = true
 			l.effect(c, s, c.last.effect)
-			l.command(c, &c.batch.command, c.last.effect)
+			c.binds(c.last.effect)
 		}
 		l.unnamed(c, s)
 		if msg[0] == wire.Describe {

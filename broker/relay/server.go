@@ -250,8 +250,6 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 func (l *loop) failed(s *server, f wire.Fields) {
 	c := s.client
 	c.pool.count.failed(f.Code)
-	l.undo(c, &c.batch.command)
-	l.undo(c, s.due.command())
 	s.shaping = owed{}
 	defer l.unstall(c)
 	x, _ := s.due.next()
@@ -268,6 +266,8 @@ func (l *loop) failed(s *server, f wire.Fields) {
 	}
 	open := c.batch.open && s.due.command() == nil // its Sync has not been sent
 	goesOn := s.due.failed(func(x owed, oldest bool) { l.void(s, x, oldest && (x.first || strings.HasPrefix(f.Code, "42"))) })
+	l.undo(c, &c.batch.command)
+	l.undo(c, s.due.command())
 	if open || goesOn {
 		c.batch.open, s.skipping = true, true
 	}

@@ -129,7 +129,7 @@ func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, tota
 		}
 		c.pool.count.queries++
 		l.effect(c, s, st.effect)
-		l.command(c, &c.batch.command, st.effect)
+		c.binds(st.effect)
 		if l.deallocateOnce(c, s, st, msg, at, name, total) {
 			return
 		}
@@ -169,36 +169,53 @@ func (l *loop) unnamed(c *client, s *server) {
 	} else {
 		l.insert = appendClose(l.insert, "")
 	}
-	s.due.pushStatement(forOurs, nil, "")
+	s.due.list = append(s.due.list, owed{due: forOurs, unnamed: true})
 }
 
-// deallocate is SQL's DEALLOCATE of a name that c gave in the protocol, as PDO
-// sends it: the text with the server's name for it, if there is one.
-func (l *loop) deallocate(c *client, s *server, name string) (text, as string, ok bool) {
-	st := c.names[name]
-	if st == nil || st == unseen || c.mode == Session {
-		return "", "", false
+// deallocate is SQL's DEALLOCATE of names that c gave in the protocol, as PDO sends
+// it: the text with the server's names for them, nil if there are none. The client's
+// names go with x.
+func (l *loop) deallocate(c *client, s *server, x *owed, text []byte, e effect) []byte {
+	if e.command&wire.Deallocate == 0 || c.mode == Session || len(c.names) == 0 {
+		return nil
 	}
-	l.ensure(s, st)
-	delete(c.names, name)
-	l.disuse(st)
-	l.forget(s, st) // if PostgreSQL refuses, s is not sure any more
-	as = s.nameOf(st)
-	return `DEALLOCATE "` + as + `"`, as, true
+	std, _ := c.told.get("standard_conforming_strings")
+	_, text = wire.Commands(text, std == "off", func(name string) (string, bool) {
+		st := c.names[name]
+		if st == nil || st == unseen {
+			return "", false
+		}
+		l.ensure(s, st)
+		as := s.nameOf(st)
+		x.instead = missing(name, as)
+		if x.command.names == nil {
+			x.command.names = map[string]*statement{}
+		}
+		x.command.names[name] = st
+		x.command.what |= wire.Deallocate
+		x.command.left++
+		s.commands = true
+		delete(c.names, name)
+		l.forget(s, st) // if PostgreSQL refuses, s is not sure any more
+		return `"` + as + `"`, true
+	})
+	return text
 }
 
 // deallocateOnce is a Bind of a statement of the protocol that is DEALLOCATE: each
 // server calls what it frees by another name, so it is prepared for this once.
 func (l *loop) deallocateOnce(c *client, s *server, st *statement, msg []byte, at int, name []byte, total int) bool {
-	if st.frees == "" || len(msg) < total {
+	if len(msg) < total {
 		return false
 	}
-	text, _, ok := l.deallocate(c, s, st.frees)
-	if !ok {
+	x := owed{command: c.batch.command}
+	sql := l.deallocate(c, s, &x, text([]byte(st.key.body)), st.effect)
+	if sql == nil {
 		return false
 	}
+	c.batch.command = x.command
 	const once = prefix + "once"
-	l.insert = appendParse(l.insert, once, []byte(text+"\x00\x00\x00"))
+	l.insert = appendParse(l.insert, once, append(sql, 0, 0, 0))
 	l.rename(msg, at, name, once, total)
 	l.insert = appendClose(l.insert, once)
 	s.due.push(forOurs)
@@ -309,6 +326,8 @@ func (l *loop) tidy(s *server) {
 func (l *loop) void(s *server, x owed, own bool) {
 	c := s.client
 	switch x.due {
+	case forQuery:
+		l.undo(c, &x.command)
 	case forParse, forParsed:
 		if x.st == nil {
 			if x.before != nil {
@@ -331,6 +350,8 @@ func (l *loop) void(s *server, x owed, own bool) {
 		}
 	case forOurs:
 		switch {
+		case x.unnamed:
+			c.unnamed = false
 		case x.closes:
 			l.spare(s, x.st)
 		case x.st != nil:

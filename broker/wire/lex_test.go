@@ -136,7 +136,7 @@ func FuzzClassify(f *testing.F) {
 		// A statement before it, ended by a semicolon, changes nothing.
 		after := wire.Classify(append([]byte("select 1;"), sql...), backslash)
 		require.Equal(t, whole, after)
-		wire.Whole(sql)
+		wire.Commands(sql, false, func(name string) (string, bool) { return name, true })
 		wire.ClassifyRoutine(sql)
 		wire.Words(sql, false, func([]byte) {})
 		wire.SetNames(sql, false, func(string) {})
@@ -153,30 +153,31 @@ func BenchmarkClassify(b *testing.B) {
 	}
 }
 
-func TestWholeTellsWhatACommandTakesAway(t *testing.T) {
-	type command struct {
+func TestCommandsTellsWhatIsTakenAway(t *testing.T) {
+	for sql, want := range map[string]struct {
 		what wire.Command
-		name string
-	}
-	for sql, want := range map[string]command{
-		"deallocate PDO_1":           {wire.Deallocate, "pdo_1"},
-		`DEALLOCATE "PDO_1";`:        {wire.Deallocate, "PDO_1"},
-		`DEALLOCATE "all"`:           {wire.Deallocate, "all"},
-		"deallocate prepare x\x00":   {wire.Deallocate, "x"},
-		"deallocate all":             {wire.DeallocateAll, ""},
-		"DEALLOCATE PREPARE ALL ;":   {wire.DeallocateAll, ""},
-		"discard all":                {wire.DiscardAll, ""},
-		"Reset All":                  {wire.ResetAll, ""},
-		"reset work_mem":             {},
-		"discard plans":              {},
-		"deallocate x; deallocate y": {},
-		"select 1":                   {},
-		"select 1; discard all":      {},
-		"discard all; select 1":      {},
-		"":                           {},
+		text string
+	}{
+		"deallocate PDO_1":                    {wire.Deallocate, `deallocate <pdo_1>`},
+		`DEALLOCATE "PDO_1";`:                 {wire.Deallocate, `DEALLOCATE <PDO_1>;`},
+		`DEALLOCATE "all"`:                    {wire.Deallocate, `DEALLOCATE <all>`},
+		"deallocate prepare x\x00":            {wire.Deallocate, "deallocate prepare <x>\x00"},
+		"deallocate prepare":                  {},
+		"deallocate all":                      {wire.DeallocateAll, ""},
+		"DEALLOCATE PREPARE ALL ;":            {wire.DeallocateAll, ""},
+		"discard all":                         {wire.DiscardAll, ""},
+		"Reset All":                           {wire.ResetAll, ""},
+		"reset work_mem":                      {},
+		"discard plans; select all 1":         {},
+		"deallocate x; select 1;deallocate y": {wire.Deallocate, "deallocate <x>; select 1;deallocate <y>"},
+		"deallocate keep":                     {wire.Deallocate, ""},
+		"select 'deallocate x'":               {},
+		"execute p; discard all; reset all":   {wire.DiscardAll | wire.ResetAll, ""},
+		"":                                    {},
 	} {
-		what, name := wire.Whole([]byte(sql))
-		require.Equal(t, want, command{what, name}, sql)
+		what, text := wire.Commands([]byte(sql), false, func(name string) (string, bool) { return "<" + name + ">", name != "keep" })
+		require.Equal(t, want.what, what, sql)
+		require.Equal(t, want.text, string(text), sql)
 	}
 }
 

@@ -181,11 +181,10 @@ func isTrue(b []byte) bool {
 	return strings.EqualFold(s, "true") || strings.EqualFold(s, "'t'") || strings.EqualFold(s, "'true'")
 }
 
-// Command is what a text that is one such command does for all of a session. It is
-// a set, for batches of such texts.
+// Command is what statements of a text do for all of a session. It is a set.
 type Command uint8
 
-// The commands that Whole knows.
+// The commands that Commands knows.
 const (
 	Deallocate Command = 1 << iota // of one statement
 	DeallocateAll
@@ -193,37 +192,50 @@ const (
 	ResetAll
 )
 
-// Whole reads a text that is one DEALLOCATE, DISCARD ALL or RESET ALL; name is
-// what it frees, as it was given to PREPARE or in the protocol. Any other text is
-// 0.
-func Whole(sql []byte) (what Command, name string) {
-	l := lexer{b: sql}
-	var words [4][]byte
-	n, quoted := 0, false
-	for ; n < len(words); n++ {
-		l.nth = 1
+// Commands finds DEALLOCATE, DISCARD ALL and RESET ALL among the statements of sql.
+// rename is asked for each name that is deallocated, as it was given to PREPARE or
+// in the protocol; text is sql with the names that it returns, nil if there are none.
+func Commands(sql []byte, backslash bool, rename func(name string) (as string, ok bool)) (what Command, text []byte) {
+	l := lexer{b: sql, backslash: backslash, enter: func([]byte) {}}
+	done := 0 // what has been copied to text
+	var first []byte
+	for {
 		w, ok := l.word()
 		if !ok {
 			break
 		}
-		if n > 0 && l.nth == 0 {
-			return 0, "" // a second statement
+		quoted := l.at > 0 && sql[l.at-1] == '"'
+		if l.nth++; l.nth == 1 {
+			first, l.verb = w, other
+			continue
 		}
-		words[n], quoted = w, l.at > 0 && sql[l.at-1] == '"'
+		all := !quoted && is(w, "all")
+		switch {
+		case l.verb == none || is(first, "deallocate") && l.nth == 2 && !quoted && is(w, "prepare"):
+			continue
+		case is(first, "discard") && all:
+			what |= DiscardAll
+		case is(first, "reset") && all:
+			what |= ResetAll
+		case is(first, "deallocate") && all:
+			what |= DeallocateAll
+		case is(first, "deallocate"):
+			what |= Deallocate
+			as, ok := rename(folded(sql, l.at, w))
+			if !ok {
+				break
+			}
+			start := l.at - len(w)
+			if quoted {
+				start -= 2
+			}
+			text = append(append(text, sql[done:start]...), as...)
+			done = l.at
+		}
+		l.verb = none // of the statement, nothing else matters
 	}
-	verb, last := words[0], words[max(n-1, 0)]
-	all := !quoted && is(last, "all")
-	switch {
-	case n == 2 && is(verb, "discard") && all:
-		return DiscardAll, ""
-	case n == 2 && is(verb, "reset") && all:
-		return ResetAll, ""
-	case !is(verb, "deallocate"), n != 2 && !(n == 3 && is(words[1], "prepare")):
-		return 0, ""
-	case all:
-		return DeallocateAll, ""
-	case quoted:
-		return Deallocate, string(last)
+	if text != nil {
+		text = append(text, sql[done:]...)
 	}
-	return Deallocate, strings.ToLower(string(last))
+	return what, text
 }

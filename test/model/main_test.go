@@ -20,15 +20,22 @@ var long = flag.Bool("long", false, "play 100,000 sequences")
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "rapid.checks" })
-	if !said {
-		n := few
-		if *long {
-			n = many
+	said := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { said[f.Name] = true })
+	set := func(name, value string) {
+		if said[name] {
+			return
 		}
-		if err := flag.Set("rapid.checks", strconv.Itoa(n)); err != nil {
+		if err := flag.Set(name, value); err != nil {
 			panic(err)
+		}
+	}
+	if *long {
+		set("rapid.checks", strconv.Itoa(many))
+	} else {
+		set("rapid.checks", strconv.Itoa(few))
+		if !said["rapid.checks"] { // the same ones each time: exploring is what long is for
+			set("rapid.seed", "20261125")
 		}
 	}
 	pgtest.Main(m)
