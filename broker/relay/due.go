@@ -48,6 +48,7 @@ type owed struct {
 	ours    bool              // a Describe of the broker's own
 	closes  bool              // a Close of st on the server
 	unnamed bool              // it makes the unnamed statement, or closes it
+	open    bool              // a mark: its batch was open
 	before  *unnamedStatement // what it takes the place of, if that is not client.before
 	first   bool              // nothing stands before it in its batch whose failure could be taken for its own
 }
@@ -166,20 +167,21 @@ func (d *dues) next() (x owed, ok bool) {
 // that a batch has begun. Any other end of copy data is one that PostgreSQL ignores.
 func (d *dues) endsCopy(open bool) {
 	if open || !d.none() {
-		d.push(copyEnd)
+		d.list = append(d.list, owed{due: copyEnd, open: open})
 	}
 }
 
 // ready takes the entry that a ReadyForQuery answers. It reports false when the
-// server owed none. Marks that no COPY needed go with it: those behind a Query, and
-// all when nothing else is left, unless a batch is open.
+// server owed none. Marks that no COPY needed go with it: those behind a Query, those
+// that came between two batches, and all when nothing else is left, unless a batch
+// is open.
 func (d *dues) ready(open bool) (x owed, ok bool) {
 	for !d.none() && !ok {
 		x = d.list[d.head]
 		d.head++
 		ok = x.ends()
 	}
-	for x.due == forQuery && !d.none() && d.list[d.head].due == copyEnd {
+	for !d.none() && d.list[d.head].due == copyEnd && (x.due == forQuery || !d.list[d.head].open) {
 		d.head++
 	}
 	if _, more := d.next(); !more && !open {
