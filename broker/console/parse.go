@@ -42,7 +42,7 @@ func parse(text string) (request, *fault) {
 	switch {
 	case tokens[0].kind != word:
 		return request{}, faultSyntax(text)
-	case r.verb == "set" && len(tokens) == 4 && tokens[1].kind == word && tokens[2].assigns() && (tokens[3].kind == word || tokens[3].kind == literal):
+	case r.verb == "set" && len(tokens) == 4 && tokens[1].kind == word && tokens[1].text != "" && tokens[2].assigns() && (tokens[3].kind == word || tokens[3].kind == literal):
 		r.arg, r.value = tokens[1].text, tokens[3].text
 	case r.verb == "set":
 		return request{}, faultSyntax(text)
