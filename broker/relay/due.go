@@ -44,7 +44,7 @@ type owed struct {
 	instead *refusal          // what the client gets in the place of the error that is certain
 	command command           // that has succeeded when a ReadyForQuery comes without an error
 	skipped bool              // a Query in an open batch: if something before it fails, PostgreSQL skips it
-	unsure  bool              // … and such a failure could be taken for its own
+	settles bool              // a Close of nothing: what came before it in its batch has not failed
 	ours    bool              // a Describe of the broker's own
 	closes  bool              // a Close of st on the server
 	unnamed bool              // it makes the unnamed statement, or closes it
@@ -224,7 +224,7 @@ func (d *dues) failed(void func(x owed, oldest bool)) (goesOn bool) {
 	end := d.head
 	for end < len(d.list) {
 		x := &d.list[end]
-		if x.ends() && (!x.skipped || end == d.head && !x.unsure) {
+		if x.ends() && (!x.skipped || end == d.head) {
 			break
 		}
 		goesOn = goesOn || x.ends()

@@ -57,7 +57,9 @@ func (l *loop) forward(c *client, b []byte) {
 			c.stalled = true
 			break
 		}
-		if !s.skipping || kind == wire.Sync {
+		if kind == wire.Query && c.batch.open && c.batch.silent && !s.skipping && c.mode != Session {
+			l.settle(s)
+		} else if !s.skipping || kind == wire.Sync {
 			l.note(c, s, kind, b[i:i+have], total)
 		}
 		if l.asked { // the message comes again when the answer is there
@@ -87,6 +89,15 @@ func (l *loop) forward(c *client, b []byte) {
 	case s.due.none():
 		l.release(s)
 	}
+}
+
+// settle finds out, before a Query in a batch that no Sync has ended, whether what
+// came before it has failed: then PostgreSQL skips the Query, which cannot be told
+// from its failing by itself. The answer to a Close of nothing comes behind theirs.
+func (l *loop) settle(s *server) {
+	l.insert = appendFlush(appendClose(l.insert, nothing))
+	s.due.list = append(s.due.list, owed{due: forOurs, settles: true})
+	l.asked = true
 }
 
 // unsettled reports whether a batch that has not been answered decides what the
@@ -225,7 +236,7 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 		return
 	}
 	l.effect(c, s, e)
-	does := owed{due: forQuery, skipped: before.open, unsure: before.silent}
+	does := owed{due: forQuery, skipped: before.open}
 	if text := l.deallocate(c, s, &does, body, e); text != nil {
 		l.instead(wire.AppendQuery(l.insert, string(text)))
 	}
@@ -354,8 +365,11 @@ func (l *loop) noteClose(c *client, s *server, body []byte) {
 			l.closed(c, s, string(name))
 			return
 		}
+		was := &unnamedStatement{body: bytes.Clone(c.last.body), effect: c.last.effect}
 		c.unnamed = true
 		c.last.forget()
+		s.due.list = append(s.due.list, owed{due: forClose, before: was})
+		return
 	}
 	s.due.push(forClose)
 }

@@ -130,7 +130,12 @@ func (l *loop) answer(s *server, b []byte) {
 		if (kind == wire.ParseComplete || kind == wire.CloseComplete) && !drop {
 			if x, ok := s.due.complete(); ok {
 				drop = x.due == forOurs
-				if x.due == forParse && x.st == nil && s.client != nil {
+				switch {
+				case s.client == nil:
+				case x.settles:
+					s.client.batch.silent = false
+					l.unstall(s.client)
+				case x.due == forParse && x.st == nil:
 					s.client.parsing = false
 				}
 				if x.due == forParsed {
@@ -255,9 +260,6 @@ func (l *loop) failed(s *server, f wire.Fields) {
 	x, _ := s.due.next()
 	if x.instead.is(f) {
 		s.instead = wire.AppendError(nil, x.instead.Fields)
-	}
-	if x.skipped && x.unsure { // if the error is its own after all, it is answered too
-		s.maybe, s.spent = true, true
 	}
 	if c.overdue && f.Code == cancelled.Code {
 		late := l.explain(c, QueryTimeout, "")

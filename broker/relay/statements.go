@@ -358,6 +358,9 @@ func (l *loop) void(s *server, x owed, own bool) {
 			l.forget(s, x.st)
 		}
 	case forClose:
+		if x.before != nil {
+			c.last, c.unnamed = *x.before, false
+		}
 		if _, taken := c.names[x.name]; x.st != nil && !taken {
 			c.names[x.name] = x.st
 			l.use(x.st)
