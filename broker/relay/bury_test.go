@@ -12,12 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nusajournal/dermaga/broker/relay"
+	"github.com/nusajournal/dermaga/internal/relaytest"
 )
 
 // undertaker counts the connections that the relay has closed, and those of them
 // that PostgreSQL has closed.
 type undertaker struct {
-	everyone
+	relaytest.Everyone
 	closing, closed atomic.Int32
 }
 
@@ -49,7 +50,7 @@ func TestAConnectionCountsUntilPostgresHasClosedIt(t *testing.T) {
 // lingering stands before a server that takes its time to end: when the relay has
 // said goodbye it says so, and closes after ends.
 func lingering(t *testing.T, server net.Conn, goodbye chan<- bool, ends <-chan bool) net.Conn {
-	relays, ours := pair(t)
+	relays, ours := relaytest.Pair(t)
 	var both sync.WaitGroup
 	both.Go(func() { _, _ = io.Copy(ours, server) })
 	both.Go(func() {

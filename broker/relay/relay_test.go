@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nusajournal/dermaga/broker/relay"
+	"github.com/nusajournal/dermaga/internal/relaytest"
 )
 
 func TestClientsShareServersByTransaction(t *testing.T) {
@@ -247,7 +248,7 @@ func TestServerThatDiesBetweenTransactionsIsNobodysConcern(t *testing.T) {
 // dying stands before a server. Once it is armed, the server's next answer comes
 // when there is something in said, and together with a FATAL; then nothing does.
 func dying(t *testing.T, server net.Conn, armed *atomic.Bool, said <-chan bool) net.Conn {
-	relays, ours := pair(t)
+	relays, ours := relaytest.Pair(t)
 	var both sync.WaitGroup
 	both.Go(func() { _, _ = io.Copy(server, ours) })
 	both.Go(func() {

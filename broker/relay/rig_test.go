@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +15,7 @@ import (
 	"github.com/nusajournal/dermaga/broker/relay"
 	"github.com/nusajournal/dermaga/broker/wire"
 	"github.com/nusajournal/dermaga/internal/pgtest"
+	"github.com/nusajournal/dermaga/internal/relaytest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -42,26 +40,10 @@ type rig struct {
 	dials int
 }
 
-// everyone lets any number of tenants and servers be open.
-type everyone struct{ pressed atomic.Bool }
-
-func (*everyone) Take(t *relay.Tenant)                           { t.Granted() }
-func (*everyone) Give(*relay.Tenant)                             {}
-func (*everyone) Open(p *relay.Pool)                             { p.Granted() }
-func (*everyone) Close(*relay.Pool)                              {}
-func (*everyone) Closing(*relay.Pool) func()                     { return func() {} }
-func (e *everyone) Pressed() *atomic.Bool                        { return &e.pressed }
-func (*everyone) Yield(*relay.Pool, time.Duration) relay.Verdict { return relay.Keep }
-func (*everyone) Stays(*relay.Tenant)                            {}
-func (*everyone) Retry()                                         {}
-
 func newRig(t testing.TB, size int, change ...func(*relay.Config)) *rig {
-	cfg := relay.Config{
-		Loops: 1, QueryWait: 30 * time.Second, CancelWait: 10 * time.Second, HoldWait: 30 * time.Second, LoginRetry: 100 * time.Millisecond, MaxStatements: 50, ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour,
-		Limits: &everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Explain: func(r relay.Refusal, _ *relay.Target, _ string) wire.Fields {
-			return wire.Fields{Code: "XX000", Message: refusal(r)}
-		},
+	cfg := relaytest.Config()
+	cfg.Explain = func(r relay.Refusal, _ *relay.Target, _ string) wire.Fields {
+		return wire.Fields{Code: "XX000", Message: refusal(r)}
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -84,56 +66,21 @@ func newRig(t testing.TB, size int, change ...func(*relay.Config)) *rig {
 func refusal(r relay.Refusal) string { return fmt.Sprint("refusal ", uint8(r)) }
 
 func (r *rig) dial(ctx context.Context) (*relay.Server, error) {
-	c, err := pgconn.Connect(ctx, r.url)
+	s, err := relaytest.Dial(ctx, r.url)
 	if err != nil {
 		return nil, err
-	}
-	h, err := c.Hijack()
-	if err != nil {
-		return nil, err
-	}
-	s := &relay.Server{Conn: h.Conn, Key: relay.BackendKey{PID: h.PID, Secret: h.SecretKey}}
-	for k, v := range h.ParameterStatuses {
-		s.Params = append(s.Params, relay.Param{Name: k, Value: v})
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dials++
 	if r.wrap != nil {
-		s.Conn = r.wrap(h.Conn)
+		s.Conn = r.wrap(s.Conn)
 	}
 	return s, nil
 }
 
 func (r *rig) cancel(ctx context.Context, key relay.BackendKey) error {
-	cfg, err := pgconn.ParseConfig(r.url)
-	if err != nil {
-		return err
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)))
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if _, err := conn.Write(wire.AppendCancel(nil, key.PID, key.Secret)); err != nil {
-		return err
-	}
-	if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
-}
-
-// pair is the two ends of a TCP connection.
-func pair(t testing.TB) (a, b net.Conn) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	a, err = net.Dial("tcp", ln.Addr().String())
-	require.NoError(t, err)
-	b, err = ln.Accept()
-	require.NoError(t, err)
-	return a, b
+	return relaytest.Cancel(ctx, r.url, key)
 }
 
 // seat is a client's two ends: the test's, and what names the relay's.
@@ -145,7 +92,7 @@ type seat struct {
 
 // seat adds a client; change may alter what the relay is told of it.
 func (r *rig) seat(change ...func(*relay.Client)) *seat {
-	mine, theirs := pair(r.t)
+	mine, theirs := relaytest.Pair(r.t)
 	told, err := r.relay.Greeting(context.Background(), r.target)
 	require.NoError(r.t, err)
 	r.ended.Add(1)
@@ -164,19 +111,7 @@ func (r *rig) client(change ...func(*relay.Client)) *pgconn.PgConn {
 	return r.seat(change...).driver(r.t)
 }
 
-func (s *seat) driver(t testing.TB) *pgconn.PgConn {
-	cfg, err := pgconn.ParseConfig("host=127.0.0.1 user=x database=x sslmode=disable")
-	require.NoError(t, err)
-	params := map[string]string{}
-	for _, p := range s.params {
-		params[p.Name] = p.Value
-	}
-	c, err := pgconn.Construct(&pgconn.HijackedConn{
-		Conn: s.Conn, SecretKey: []byte{0, 0, 0, 0}, ParameterStatuses: params, TxStatus: 'I', Config: cfg,
-	})
-	require.NoError(t, err)
-	return c
-}
+func (s *seat) driver(t testing.TB) *pgconn.PgConn { return relaytest.Driver(t, s.Conn, s.params) }
 
 // one runs sql and returns the last result's first value.
 func one(t testing.TB, c *pgconn.PgConn, sql string) string {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/nusajournal/dermaga/broker/relay"
 	"github.com/nusajournal/dermaga/broker/wire"
+	"github.com/nusajournal/dermaga/internal/relaytest"
 )
 
 // An imitation is a session of PostgreSQL as far as prepared statements, portals and
@@ -279,7 +280,7 @@ func play(t *testing.T, mode relay.Mode, script []byte) {
 	defer servers.Wait()
 	r, err := relay.Start(relay.Config{
 		Loops: 1, QueryWait: wait, HoldWait: wait, MaxStatements: 2, LoginRetry: wait, CancelWait: wait,
-		ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour, Limits: &everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour, Limits: &relaytest.Everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Explain: func(r relay.Refusal, _ *relay.Target, _ string) wire.Fields {
 			return wire.Fields{Code: "XX000", Message: refusal(r)}
 		},
@@ -295,7 +296,7 @@ func play(t *testing.T, mode relay.Mode, script []byte) {
 	target := &relay.Target{
 		Key: "k", Tenant: "t", Greeting: "g", Slug: "s", Role: "r", PoolSize: 1,
 		Dial: func(context.Context) (*relay.Server, error) {
-			near, far := pair(t)
+			near, far := relaytest.Pair(t)
 			servers.Go(func() { imitate().serve(far) })
 			return &relay.Server{Conn: near, Params: []relay.Param{{Name: "standard_conforming_strings", Value: "on"}}}, nil
 		},
@@ -306,7 +307,7 @@ func play(t *testing.T, mode relay.Mode, script []byte) {
 	}
 	var all [2]*speaker
 	for i := range all {
-		near, far := pair(t)
+		near, far := relaytest.Pair(t)
 		defer near.Close()
 		toldAtLogin, err := r.Greeting(context.Background(), target)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nusajournal/dermaga/broker/relay"
+	"github.com/nusajournal/dermaga/internal/relaytest"
 )
 
 func TestQueryThatTakesTooLongIsCancelledAndItsClientLives(t *testing.T) {
@@ -91,7 +92,7 @@ func TestIdleServerThatNoLongerAnswersIsFoundOut(t *testing.T) {
 		if mute.Load() { // the one after it
 			return server
 		}
-		relays, ours := pair(t)
+		relays, ours := relaytest.Pair(t)
 		go func() { _, _ = io.Copy(server, ours) }()
 		go func() {
 			buf := make([]byte, 1<<16)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nusajournal/dermaga/broker/poll"
 	"github.com/nusajournal/dermaga/broker/relay"
+	"github.com/nusajournal/dermaga/internal/relaytest"
 )
 
 func certificate(t testing.TB) tls.Certificate {
@@ -36,7 +37,7 @@ func (r *rig) secure(chunk int, early []byte) *tls.Conn {
 	cert := certificate(r.t)
 	secured := make(chan *tls.Conn, 1)
 	r.seat(func(c *relay.Client) {
-		inner, outer := pair(r.t)
+		inner, outer := relaytest.Pair(r.t)
 		go func() {
 			conn := tls.Client(cut{outer, chunk}, &tls.Config{InsecureSkipVerify: true})
 			if err := conn.Handshake(); err == nil {
@@ -72,7 +73,7 @@ func (c cut) Write(b []byte) (n int, err error) {
 // throughTLS puts TLS, ended by a proxy of the test's, in front of a server's
 // connection.
 func throughTLS(t testing.TB, plain net.Conn, cert tls.Certificate) net.Conn {
-	inner, outer := pair(t)
+	inner, outer := relaytest.Pair(t)
 	proxy := tls.Server(outer, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true})
 	ours := poll.ClientTLS(inner, &tls.Config{InsecureSkipVerify: true})
 	shaken := make(chan error, 1)

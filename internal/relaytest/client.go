@@ -22,17 +22,7 @@ func (r *Rig) Client(startup ...string) *pgconn.PgConn {
 func (r *Rig) ClientIn(mode relay.Mode, startup ...string) *pgconn.PgConn {
 	r.t.Helper()
 	conn, told, _ := r.Conn(mode, startup...)
-	cfg, err := pgconn.ParseConfig("host=127.0.0.1 user=x database=x sslmode=disable")
-	require.NoError(r.t, err)
-	params := map[string]string{}
-	for _, p := range told {
-		params[p.Name] = p.Value
-	}
-	c, err := pgconn.Construct(&pgconn.HijackedConn{
-		Conn: conn, SecretKey: []byte{0, 0, 0, 0}, ParameterStatuses: params, TxStatus: 'I', Config: cfg,
-	})
-	require.NoError(r.t, err)
-	return c
+	return Driver(r.t, conn, told)
 }
 
 // Conn is the bare connection of a client, what it was told of parameters, and
@@ -41,7 +31,7 @@ func (r *Rig) Conn(mode relay.Mode, startup ...string) (net.Conn, []relay.Param,
 	r.t.Helper()
 	told, err := r.relay.Greeting(context.Background(), r.target)
 	require.NoError(r.t, err)
-	mine, theirs := pair(r)
+	mine, theirs := Pair(r.t)
 	in := relay.Client{Conn: theirs, Target: r.target, Mode: mode, Told: told, Ended: r.ended.Done}
 	for i := 0; i+1 < len(startup); i += 2 {
 		p := relay.Param{Name: startup[i], Value: startup[i+1]}
@@ -81,17 +71,4 @@ func (r *Rig) Direct(startup ...string) *pgconn.PgConn {
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { _ = c.Close(context.Background()) })
 	return c
-}
-
-// pair is the two ends of a TCP connection.
-func pair(r *Rig) (a, b net.Conn) {
-	r.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(r.t, err)
-	defer ln.Close()
-	a, err = net.Dial("tcp", ln.Addr().String())
-	require.NoError(r.t, err)
-	b, err = ln.Accept()
-	require.NoError(r.t, err)
-	return a, b
 }

@@ -6,5 +6,6 @@
 // A Rig owns its relay, whose goroutines are gone when the test that started it
 // has ended. Its methods may be called from any goroutine of that test.
 //
-// The order to read the files in: rig.go, client.go, limits.go.
+// The order to read the files in: rig.go, client.go, parts.go (what a rig is made
+// of, for tests that make one of their own), limits.go.
 package relaytest

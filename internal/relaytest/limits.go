@@ -7,15 +7,15 @@ import (
 	"github.com/nusajournal/dermaga/broker/relay"
 )
 
-// everyone lets any number of tenants and servers be open.
-type everyone struct{ pressed atomic.Bool }
+// Everyone lets any number of tenants and servers be open.
+type Everyone struct{ pressed atomic.Bool }
 
-func (*everyone) Take(t *relay.Tenant)                           { t.Granted() }
-func (*everyone) Give(*relay.Tenant)                             {}
-func (*everyone) Open(p *relay.Pool)                             { p.Granted() }
-func (*everyone) Close(*relay.Pool)                              {}
-func (*everyone) Closing(*relay.Pool) func()                     { return func() {} }
-func (e *everyone) Pressed() *atomic.Bool                        { return &e.pressed }
-func (*everyone) Yield(*relay.Pool, time.Duration) relay.Verdict { return relay.Keep }
-func (*everyone) Stays(*relay.Tenant)                            {}
-func (*everyone) Retry()                                         {}
+func (*Everyone) Take(t *relay.Tenant)                           { t.Granted() }
+func (*Everyone) Give(*relay.Tenant)                             {}
+func (*Everyone) Open(p *relay.Pool)                             { p.Granted() }
+func (*Everyone) Close(*relay.Pool)                              {}
+func (*Everyone) Closing(*relay.Pool) func()                     { return func() {} }
+func (e *Everyone) Pressed() *atomic.Bool                        { return &e.pressed }
+func (*Everyone) Yield(*relay.Pool, time.Duration) relay.Verdict { return relay.Keep }
+func (*Everyone) Stays(*relay.Tenant)                            {}
+func (*Everyone) Retry()                                         {}

@@ -2,16 +2,11 @@ package relaytest
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nusajournal/dermaga/broker/relay"
@@ -44,12 +39,8 @@ func Start(t testing.TB, o Options) *Rig {
 	if o.URL == "" {
 		o.URL = pgtest.Database(t)
 	}
-	cfg := relay.Config{
-		Loops: 1, QueryWait: 30 * time.Second, CancelWait: 10 * time.Second, HoldWait: 30 * time.Second, LoginRetry: 100 * time.Millisecond,
-		MaxStatements: 50, ServerIdle: time.Hour, ServerLifetime: time.Hour, TTL: time.Hour,
-		Limits: &everyone{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Explain: explain,
-	}
+	cfg := Config()
+	cfg.Explain = explain
 	if o.Config != nil {
 		o.Config(&cfg)
 	}
@@ -107,39 +98,13 @@ func explain(why relay.Refusal, _ *relay.Target, about string) wire.Fields {
 
 // dial opens a server for the relay.
 func (r *Rig) dial(ctx context.Context) (*relay.Server, error) {
-	c, err := pgconn.Connect(ctx, r.o.URL)
-	if err != nil {
-		return nil, err
+	s, err := Dial(ctx, r.o.URL)
+	if err == nil && r.o.Wrap != nil {
+		s.Conn = r.o.Wrap(s.Conn)
 	}
-	h, err := c.Hijack()
-	if err != nil {
-		return nil, err
-	}
-	s := &relay.Server{Conn: h.Conn, Key: relay.BackendKey{PID: h.PID, Secret: h.SecretKey}}
-	for k, v := range h.ParameterStatuses {
-		s.Params = append(s.Params, relay.Param{Name: k, Value: v})
-	}
-	if r.o.Wrap != nil {
-		s.Conn = r.o.Wrap(h.Conn)
-	}
-	return s, nil
+	return s, err
 }
 
 func (r *Rig) cancel(ctx context.Context, key relay.BackendKey) error {
-	cfg, err := pgconn.ParseConfig(r.o.URL)
-	if err != nil {
-		return err
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)))
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if _, err := conn.Write(wire.AppendCancel(nil, key.PID, key.Secret)); err != nil {
-		return err
-	}
-	if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
+	return Cancel(ctx, r.o.URL, key)
 }

@@ -2,65 +2,20 @@ package clients_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-// installLimit bounds what npm and pip take on a slow line.
-const installLimit = 5 * time.Minute
+	"github.com/nusajournal/dermaga/internal/dermagatest"
+)
 
 // nodeForPrisma is the oldest Node.js that Prisma 7 runs on.
 const nodeForPrisma = 20
-
-// installed returns a folder that make has filled with packages. It lies in the
-// user's cache, named after the contents of the files that pin the packages, so
-// that only the first run after a change of those has to fetch anything.
-func installed(t *testing.T, what, version string, pins []string, fill func(ctx context.Context, dir string) error) string {
-	t.Helper()
-	hash := sha256.New()
-	fmt.Fprintln(hash, version, runtime.GOARCH)
-	for _, pin := range pins {
-		text, err := os.ReadFile(filepath.Join("testdata", what, pin))
-		require.NoError(t, err)
-		fmt.Fprintf(hash, "%s %d\n%s", pin, len(text), text)
-	}
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
-	dir := filepath.Join(cache, "dermaga", "test-clients", what+"-"+hex.EncodeToString(hash.Sum(nil))[:16])
-	if _, err := os.Stat(dir); err == nil {
-		return dir
-	}
-
-	// Filled beside its place and then renamed: what stands there is complete.
-	require.NoError(t, os.MkdirAll(filepath.Dir(dir), 0o755))
-	half, err := os.MkdirTemp(filepath.Dir(dir), what+"-half-")
-	require.NoError(t, err)
-	defer os.RemoveAll(half)
-	for _, pin := range pins {
-		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(half, pin)), 0o755))
-		text, err := os.ReadFile(filepath.Join("testdata", what, pin))
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(half, pin), text, 0o644))
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), installLimit)
-	defer cancel()
-	require.NoError(t, fill(ctx, half))
-	if err := os.Rename(half, dir); err != nil {
-		_, there := os.Stat(dir) // another run may have been first
-		require.NoError(t, there, err)
-	}
-	return dir
-}
 
 // nodeProgram returns a program that runs a script of testdata/node with the
 // packages of its package-lock.json and a generated Prisma client.
@@ -75,7 +30,7 @@ func nodeProgram(t *testing.T, script string) program {
 	}
 
 	pins := []string{"package.json", "package-lock.json", "prisma.config.mjs", "prisma/schema.prisma"}
-	dir := installed(t, "node", version, pins, func(ctx context.Context, dir string) error {
+	dir := dermagatest.Installed(t, "test-clients", "node", version, pins, func(ctx context.Context, dir string) error {
 		install := program{path: npm, args: []string{"ci", "--ignore-scripts", "--no-audit", "--no-fund"}, dir: dir}
 		if out, complaints, err := install.try(ctx); err != nil {
 			return fmt.Errorf("npm ci: %w\n%s%s", err, out, complaints)
@@ -112,7 +67,7 @@ func pythonProgram(t *testing.T, script string) program {
 	if _, _, err := pip.try(t.Context()); err != nil {
 		missing(t, "pip", packages)
 	}
-	dir := installed(t, "python", version, []string{"requirements.txt"}, func(ctx context.Context, dir string) error {
+	dir := dermagatest.Installed(t, "test-clients", "python", version, []string{"requirements.txt"}, func(ctx context.Context, dir string) error {
 		install := program{path: python, args: []string{
 			"-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:",
 			"--target", filepath.Join(dir, "packages"), "-r", filepath.Join(dir, "requirements.txt"),

@@ -7,11 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nusajournal/dermaga/internal/dermagatest"
 )
 
 // programLimit is far above what any program here takes: a client that hangs
@@ -48,9 +49,7 @@ func (p program) try(ctx context.Context) (out, complaints string, err error) {
 func (p program) command(ctx context.Context) *exec.Cmd {
 	c := exec.CommandContext(ctx, p.path, p.args...)
 	c.Dir = p.dir
-	// libpq's own variables would change what the connection string says.
-	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
-	c.Env = append(c.Env, p.env...)
+	c.Env = append(dermagatest.Environ(), p.env...)
 	return c
 }
 

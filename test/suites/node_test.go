@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nusajournal/dermaga/internal/dermagatest"
 )
 
 // pg-pool and pg-cursor are packages of node-postgres: the newest versions that
@@ -105,7 +107,7 @@ func node(t *testing.T) (interpreter, packages string) {
 	interpreter, npm := need(t, "node", "nodejs npm"), need(t, "npm", "nodejs npm")
 	version, _, err := program{path: interpreter, args: []string{"--version"}}.try(t.Context())
 	require.NoError(t, err)
-	dir := installed(t, "node", string(version), []string{"package.json", "package-lock.json"}, func(ctx context.Context, dir string) error {
+	dir := dermagatest.Installed(t, "test-suites", "node", string(version), []string{"package.json", "package-lock.json"}, func(ctx context.Context, dir string) error {
 		install := program{path: npm, args: []string{"ci", "--ignore-scripts", "--no-audit", "--no-fund"}, dir: dir}
 		if out, complaints, err := install.try(ctx); err != nil {
 			return fmt.Errorf("npm ci: %w\n%s%s", err, out, complaints)

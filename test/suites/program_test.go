@@ -7,13 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nusajournal/dermaga/internal/dermagatest"
 )
 
 // suiteLimit bounds one run of a suite: the slowest takes two minutes here.
@@ -67,9 +67,7 @@ func (p program) try(ctx context.Context) (out, complaints []byte, err error) {
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	c.WaitDelay = 10 * time.Second
-	// libpq's own variables would change what the connection string says.
-	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
-	c.Env = append(c.Env, p.env...)
+	c.Env = append(dermagatest.Environ(), p.env...)
 	err = c.Run()
 	return stdout.Bytes(), stderr.Bytes(), err
 }
