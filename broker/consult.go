@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -83,8 +81,7 @@ func (b *Broker) visitor(id identity) console.Visitor {
 		Remote: id.remote, Local: id.line.socket.LocalAddr().String(), Application: applicationName(id.settings),
 	}
 	if secured, ok := id.line.Conn.(*poll.TLS); ok {
-		state := secured.ConnectionState()
-		v.TLS = tls.VersionName(state.Version) + "/" + tls.CipherSuiteName(state.CipherSuite)
+		v.TLS = secured.Name()
 	}
 	// Only the visit's own goroutine asks.
 	role := roles[id.login.Console]
@@ -143,6 +140,3 @@ var errForced = &clientError{
 	msg:  "admin forced disconnect",
 	hint: "connect again",
 }
-
-// orDefault is the pool mode that holds where mode is what a tenant or login says.
-func (b *Broker) orDefault(mode string) string { return cmp.Or(mode, b.cfg.PoolMode) }

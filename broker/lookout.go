@@ -132,6 +132,9 @@ func (o lookout) Pools(ctx context.Context) ([]console.Pool, error) {
 	return out, nil
 }
 
+// orDefault is the pool mode that holds where mode is what a tenant or login says.
+func (b *Broker) orDefault(mode string) string { return cmp.Or(mode, b.cfg.PoolMode) }
+
 // sum adds a pool's counters. The relay does not time queries apart from their
 // transactions, nor count what clients prepare and bind: those stay 0.
 func sum(t *console.Traffic, s relay.PoolStats) {

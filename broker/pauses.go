@@ -103,14 +103,7 @@ func (b *Broker) bringIn(c relay.Client) (relay.Handle, error) {
 // pause holds the transactions of a tenant, or of all if slug is "", and returns
 // when none runs any more. If ctx ends before, the pause is undone.
 func (b *Broker) pause(ctx context.Context, slug string) error {
-	if b.pauses.everything() {
-		return console.ErrPaused
-	}
-	id, err := b.tenantID(ctx, slug)
-	if err != nil {
-		return err
-	}
-	held, err := b.hold(ctx, id)
+	held, err := b.hold(ctx, slug)
 	if err != nil {
 		return err
 	}
@@ -120,7 +113,7 @@ func (b *Broker) pause(ctx context.Context, slug string) error {
 		case <-held.ended:
 			return console.ErrResumed
 		case <-ctx.Done():
-			_ = b.letGo(context.WithoutCancel(ctx), id)
+			_ = b.letGo(context.WithoutCancel(ctx), held.order)
 			return context.Cause(ctx)
 		}
 	}
@@ -129,13 +122,21 @@ func (b *Broker) pause(ctx context.Context, slug string) error {
 
 // held are the tenants of one order to pause.
 type held struct {
+	order string // id of the tenant, "" for everything
 	ids   []string
 	quiet <-chan struct{} // one for each that has no transaction running
 	ended <-chan struct{} // closed when the pause is undone
 }
 
-// hold begins a pause and tells the relay.
-func (b *Broker) hold(ctx context.Context, id string) (held, error) {
+// hold begins a pause of a tenant, or of all if slug is "", and tells the relay.
+func (b *Broker) hold(ctx context.Context, slug string) (held, error) {
+	if b.pauses.everything() {
+		return held{}, console.ErrPaused
+	}
+	id, err := b.tenantID(ctx, slug)
+	if err != nil {
+		return held{}, err
+	}
 	b.pauses.turn.Lock()
 	defer b.pauses.turn.Unlock()
 	ended, err := b.pauses.begin(id)
@@ -151,7 +152,7 @@ func (b *Broker) hold(ctx context.Context, id string) (held, error) {
 	for _, id := range ids {
 		b.relay.Pause(id, func() { quiet <- struct{}{} })
 	}
-	return held{ids, quiet, ended}, nil
+	return held{id, ids, quiet, ended}, nil
 }
 
 // letGo undoes the pauses of these ids, "" for the one of everything, where there
@@ -167,13 +168,11 @@ func (b *Broker) letGo(ctx context.Context, ids ...string) error {
 		return console.ErrNotPaused
 	}
 	if slices.Contains(ids, "") {
-		pools, err := b.snapshot(ctx)
+		all, err := b.pausable(ctx, "")
 		if err != nil {
 			return err
 		}
-		for _, p := range pools {
-			ids = append(ids, p.Tenant)
-		}
+		ids = append(ids, all...)
 	}
 	for _, id := range ids {
 		if id != "" && !b.pauses.holds(id) {
@@ -185,14 +184,7 @@ func (b *Broker) letGo(ctx context.Context, ids ...string) error {
 
 // kill ends a tenant's clients and servers, or all, at once, and leaves it paused.
 func (b *Broker) kill(ctx context.Context, slug string) error {
-	if b.pauses.everything() {
-		return console.ErrPaused
-	}
-	id, err := b.tenantID(ctx, slug)
-	if err != nil {
-		return err
-	}
-	held, err := b.hold(ctx, id)
+	held, err := b.hold(ctx, slug)
 	if err != nil {
 		return err
 	}

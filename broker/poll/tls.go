@@ -30,6 +30,12 @@ func ClientTLS(conn net.Conn, cfg *tls.Config) *TLS {
 	return &TLS{Conn: tls.Client(s, cfg), socket: s}
 }
 
+// Name is the version and the cipher that were agreed on, for people.
+func (t *TLS) Name() string {
+	state := t.ConnectionState()
+	return tls.VersionName(state.Version) + "/" + tls.CipherSuiteName(state.CipherSuite)
+}
+
 // Move takes the descriptor out of Go's poller and makes the connection
 // non-blocking. The handshake must be complete.
 func (t *TLS) Move() (fd int, err error) {

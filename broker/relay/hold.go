@@ -48,24 +48,21 @@ type ending struct {
 // each for at most Config.HoldWait, until Resume. quiet is called once, from the
 // loop, when none is running. It must not block.
 func (r *Relay) Hold(tenant string, quiet func()) {
-	t := r.tenant(&Target{Tenant: tenant})
-	if !t.loop.box.post(func(l *loop) {
-		t.gate.held.on = true
-		t.gate.held.quiet = append(t.gate.held.quiet, quiet)
-		l.gates[t] = struct{}{}
-		l.soon()
-	}) {
-		quiet()
-	}
+	r.shut(tenant, quiet, func(g *gate) *hold { return &g.held })
 }
 
 // Pause is Hold without a limit to the wait, until Unpause. The two do not know of
 // each other: what either keeps is kept.
 func (r *Relay) Pause(tenant string, quiet func()) {
+	r.shut(tenant, quiet, func(g *gate) *hold { return &g.paused })
+}
+
+// shut makes one of the two.
+func (r *Relay) shut(tenant string, quiet func(), which func(*gate) *hold) {
 	t := r.tenant(&Target{Tenant: tenant})
 	if !t.loop.box.post(func(l *loop) {
-		t.gate.paused.on = true
-		t.gate.paused.quiet = append(t.gate.paused.quiet, quiet)
+		h := which(&t.gate)
+		h.on, h.quiet = true, append(h.quiet, quiet)
 		l.gates[t] = struct{}{}
 		l.soon()
 	}) {

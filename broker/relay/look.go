@@ -3,7 +3,6 @@ package relay
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"net"
 	"slices"
 	"strconv"
@@ -106,8 +105,7 @@ func (l *loop) lookAtClient(c *client) ClientStats {
 		Statements: len(c.names), Pins: c.pins.names(), Pinned: c.pinned, Quiet: c.at, Replication: c.once,
 	}
 	if c.tls != nil {
-		state := c.tls.ConnectionState()
-		s.TLS = tls.VersionName(state.Version) + "/" + tls.CipherSuiteName(state.CipherSuite)
+		s.TLS = c.tls.Name()
 	}
 	s.Application, _ = c.told.get("application_name")
 	if c.server != nil {
