@@ -92,7 +92,7 @@ func (l *loop) audit(s *server) {
 	s.question, s.rows, s.asked = q, s.rows[:0], time.Now()
 	s.auditing = true
 	s.pool.auditing++
-	s.due.push(forAsk)
+	s.due.push(owed{due: forAsk})
 	l.write(&s.conn, q.appendTo(nil, s.target.Role))
 }
 

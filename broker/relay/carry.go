@@ -32,8 +32,7 @@ func (l *loop) effectOf(c *client, text []byte, whole bool) effect {
 	if !whole {
 		return effect{class: wire.Unknown | wire.Defines}
 	}
-	std, _ := c.told.get("standard_conforming_strings")
-	backslash := std == "off"
+	backslash := c.backslash()
 	e := effect{class: wire.Classify(text, backslash)}
 	if e.class&(wire.Sets|wire.Resets) != 0 {
 		wire.SetNames(text, backslash, func(name string) { e.sets = append(e.sets, name) })
@@ -58,6 +57,12 @@ func (l *loop) effectOf(c *client, text []byte, whole bool) effect {
 		e = e.and(p.routines.does(text, backslash))
 	}
 	return e
+}
+
+// backslash reports whether one escapes in c's plain strings.
+func (c *client) backslash() bool {
+	standard, _ := c.told.get("standard_conforming_strings")
+	return standard == "off"
 }
 
 // effect notes that e is about to happen.

@@ -14,7 +14,7 @@ const choreTime = 5 * time.Second
 func (l *loop) chore(s *server, what due, msg []byte) {
 	s.choreBy = l.clock.Add(choreTime)
 	s.rows = s.rows[:0]
-	s.due.push(what)
+	s.due.push(owed{due: what})
 	l.write(&s.conn, msg)
 }
 
@@ -23,7 +23,7 @@ func (l *loop) chore(s *server, what due, msg []byte) {
 func (l *loop) wipe(s *server) {
 	l.forgetAll(s)
 	s.old = nil // they go with the rest
-	s.due.push(forPrelude)
+	s.due.push(owed{due: forPrelude})
 	l.chore(s, forWipe, appendReseed(wire.AppendQuery(nil, "DISCARD ALL")))
 }
 

@@ -73,13 +73,7 @@ type dues struct {
 	head int
 }
 
-func (d *dues) push(x due) { d.list = append(d.list, owed{due: x}) }
-
-func (d *dues) pushStatement(x due, st *statement, name string) {
-	d.list = append(d.list, owed{due: x, st: st, name: name})
-}
-
-func (d *dues) pushCommand(x due, does command) { d.list = append(d.list, owed{due: x, command: does}) }
+func (d *dues) push(x owed) { d.list = append(d.list, x) }
 
 // fresh reports whether st was sent to be prepared, and the answer has not come: a
 // later batch must not rely on it.
@@ -105,8 +99,6 @@ func (d *dues) command() *command {
 	}
 	return nil
 }
-
-func (d *dues) pushRefused(x due, r *refusal) { d.list = append(d.list, owed{due: x, instead: r}) }
 
 // precede puts a message of our own before all that the client sent.
 func (d *dues) precede() { d.list = slices.Insert(d.list, d.head, owed{due: forPrelude}) }
@@ -167,7 +159,7 @@ func (d *dues) next() (x owed, ok bool) {
 // that a batch has begun. Any other end of copy data is one that PostgreSQL ignores.
 func (d *dues) endsCopy(open bool) {
 	if open || !d.none() {
-		d.list = append(d.list, owed{due: copyEnd, open: open})
+		d.push(owed{due: copyEnd, open: open})
 	}
 }
 

@@ -96,7 +96,7 @@ func (l *loop) forward(c *client, b []byte) {
 // from its failing by itself. The answer to a Close of nothing comes behind theirs.
 func (l *loop) settle(s *server) {
 	l.insert = appendFlush(appendClose(l.insert, nothing))
-	s.due.list = append(s.due.list, owed{due: forOurs, settles: true})
+	s.due.push(owed{due: forOurs, settles: true})
 	l.asked = true
 }
 
@@ -174,7 +174,7 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 	case wire.Sync:
 		s.skipping = false
 		if !s.copyIn {
-			s.due.pushCommand(forSync, c.batch.command)
+			s.due.push(owed{due: forSync, command: c.batch.command})
 		}
 		l.noteSync(c)
 	case wire.CopyDone, wire.CopyFail:
@@ -231,7 +231,7 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 	c.last.forget()
 	e := l.effectOf(c, body, whole)
 	if f := l.denied(c, s, e); f != nil {
-		s.due.pushRefused(forQuery, f)
+		s.due.push(owed{due: forQuery, instead: f})
 		l.instead(wire.AppendQuery(l.insert, nothing))
 		return
 	}
@@ -241,14 +241,14 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 		l.instead(wire.AppendQuery(l.insert, string(text)))
 	}
 	l.command(c, &does.command, e)
-	s.due.list = append(s.due.list, does)
+	s.due.push(does)
 }
 
 // noteCall looks at the function that a FunctionCall names by its oid. Those of the
 // database itself are not told apart.
 func (l *loop) noteCall(c *client, s *server, body []byte) {
 	c.batch = batch{}
-	s.due.push(forQuery)
+	s.due.push(owed{due: forQuery})
 	const firstOwn = 16384
 	oid := uint32(firstOwn)
 	if len(body) >= 4 {
@@ -295,7 +295,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 				l.instead(appendParse(l.insert, "", append(sql, 0, 0, 0)))
 			}
 		}
-		s.due.list = append(s.due.list, x)
+		s.due.push(x)
 	case whole:
 		l.named(c, s, string(name), rest, e)
 	case c.mode != Auto:
@@ -310,7 +310,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 			c.names[string(name)] = unseen
 		}
 		l.pin(c, c.pins|pinLong)
-		s.due.pushStatement(forParse, nil, "")
+		s.due.push(owed{due: forParse})
 	}
 }
 
@@ -347,7 +347,7 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 		}
 		l.unnamed(c, s)
 		if msg[0] == wire.Describe {
-			s.due.push(forShape)
+			s.due.push(owed{due: forShape})
 		}
 	default:
 		l.refer(c, s, msg, at, name, total)
@@ -368,10 +368,10 @@ func (l *loop) noteClose(c *client, s *server, body []byte) {
 		was := &unnamedStatement{body: bytes.Clone(c.last.body), effect: c.last.effect}
 		c.unnamed = true
 		c.last.forget()
-		s.due.list = append(s.due.list, owed{due: forClose, before: was})
+		s.due.push(owed{due: forClose, before: was})
 		return
 	}
-	s.due.push(forClose)
+	s.due.push(owed{due: forClose})
 }
 
 // text is the SQL of a Parse's body, without the types behind it.

@@ -45,7 +45,7 @@ func (l *loop) refuseParse(c *client, s *server, name []byte, f *refusal) {
 		c.unnamed = true
 		c.last.forget()
 	}
-	s.due.pushRefused(forError, f)
+	s.due.push(owed{due: forError, instead: f})
 	l.instead(appendParse(l.insert, at, []byte(nothing+"\x00\x00\x00")))
 }
 
@@ -57,7 +57,7 @@ func (l *loop) refuseBind(c *client, s *server, msg []byte, at int, name []byte,
 		return false
 	}
 	f.code = "26000"
-	s.due.pushRefused(forError, f)
+	s.due.push(owed{due: forError, instead: f})
 	l.rename(msg, at, name, nothing, total)
 	return true
 }

@@ -45,7 +45,7 @@ func (l *loop) reshaped(c *client, s *server, name string, st *statement) bool {
 		return false
 	}
 	l.ensure(s, st)
-	s.due.list = append(s.due.list, owed{due: forShape, st: st, name: name, ours: true})
+	s.due.push(owed{due: forShape, st: st, name: name, ours: true})
 	l.insert = appendFlush(appendDescribe(l.insert, s.nameOf(st)))
 	l.asked = true
 	return true
@@ -88,10 +88,10 @@ func (l *loop) refuseChanged(c *client, s *server, msg []byte, at int, name []by
 		return false
 	}
 	c.changed = nil
-	s.due.pushRefused(forError, &refusal{
+	s.due.push(owed{due: forError, instead: &refusal{
 		Fields: wire.Fields{Severity: "ERROR", Code: "0A000", Message: "cached plan must not change result type"},
 		code:   "26000", about: nothing,
-	})
+	}})
 	l.rename(msg, at, name, nothing, total)
 	return true
 }

@@ -75,11 +75,11 @@ func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 	}
 	if st, ok := c.names[name]; ok {
 		if st == unseen {
-			s.due.pushStatement(forParse, nil, "")
+			s.due.push(owed{due: forParse})
 			return // PostgreSQL knows it by the same name
 		}
 		l.ensure(s, st)
-		s.due.pushRefused(forError, twice(name, s.nameOf(st)))
+		s.due.push(owed{due: forError, instead: twice(name, s.nameOf(st))})
 		l.instead(appendParse(l.insert, s.nameOf(st), body))
 		return
 	}
@@ -93,13 +93,13 @@ func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 		l.evict(s, st)
 	} else if has {
 		s.touch(st)
-		s.due.pushStatement(forParsed, st, name)
+		s.due.push(owed{due: forParsed, st: st, name: name})
 		l.instead(appendClose(l.insert, nothing))
 		return
 	}
 	l.room(s)
 	l.put(s, st)
-	s.due.pushStatement(forParse, st, name)
+	s.due.push(owed{due: forParse, st: st, name: name})
 	l.instead(appendParse(l.insert, s.nameOf(st), body))
 }
 
@@ -107,9 +107,8 @@ func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 // Where the server lacks the statement it is prepared first.
 func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, total int) {
 	st := c.names[string(name)]
-	switch {
-	case st == unseen && msg[0] == wire.Describe, st == nil && msg[0] == wire.Describe:
-		s.due.push(forShape)
+	if msg[0] == wire.Describe && (st == nil || st == unseen) {
+		s.due.push(owed{due: forShape})
 	}
 	switch {
 	case st == unseen:
@@ -136,7 +135,7 @@ func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, tota
 	}
 	l.ensure(s, st)
 	if msg[0] == wire.Describe {
-		s.due.pushStatement(forShape, st, string(name))
+		s.due.push(owed{due: forShape, st: st, name: string(name)})
 	}
 	l.rename(msg, at, name, s.nameOf(st), total)
 }
@@ -147,11 +146,11 @@ func (l *loop) closed(c *client, s *server, name string) {
 	st := c.names[name]
 	if st == nil || st == unseen {
 		delete(c.names, name)
-		s.due.push(forClose)
+		s.due.push(owed{due: forClose})
 		return
 	}
 	delete(c.names, name)
-	s.due.pushStatement(forClose, st, name)
+	s.due.push(owed{due: forClose, st: st, name: name})
 	l.instead(appendClose(l.insert, nothing))
 	l.disuse(st)
 }
@@ -169,7 +168,7 @@ func (l *loop) unnamed(c *client, s *server) {
 	} else {
 		l.insert = appendClose(l.insert, "")
 	}
-	s.due.list = append(s.due.list, owed{due: forOurs, unnamed: true})
+	s.due.push(owed{due: forOurs, unnamed: true})
 }
 
 // deallocate is SQL's DEALLOCATE of names that c gave in the protocol, as PDO sends
@@ -179,8 +178,7 @@ func (l *loop) deallocate(c *client, s *server, x *owed, text []byte, e effect) 
 	if e.command&wire.Deallocate == 0 || c.mode == Session || len(c.names) == 0 {
 		return nil
 	}
-	std, _ := c.told.get("standard_conforming_strings")
-	_, text = wire.Commands(text, std == "off", func(name string) (string, bool) {
+	_, text = wire.Commands(text, c.backslash(), func(name string) (string, bool) {
 		st := c.names[name]
 		if st == nil || st == unseen {
 			return "", false
@@ -218,8 +216,8 @@ func (l *loop) deallocateOnce(c *client, s *server, st *statement, msg []byte, a
 	l.insert = appendParse(l.insert, once, append(sql, 0, 0, 0))
 	l.rename(msg, at, name, once, total)
 	l.insert = appendClose(l.insert, once)
-	s.due.push(forOurs)
-	s.due.push(forOurs)
+	s.due.push(owed{due: forOurs})
+	s.due.push(owed{due: forOurs})
 	return true
 }
 
@@ -241,7 +239,7 @@ func (l *loop) ensure(s *server, st *statement) {
 	l.put(s, st)
 	s.pool.count.parses++
 	l.insert = appendParse(l.insert, s.nameOf(st), []byte(st.key.body))
-	s.due.pushStatement(forOurs, st, "")
+	s.due.push(owed{due: forOurs, st: st})
 }
 
 // put notes that s has st.
@@ -277,7 +275,7 @@ func (l *loop) room(s *server) {
 // evict closes st on s.
 func (l *loop) evict(s *server, st *statement) {
 	l.insert = appendClose(l.insert, s.nameOf(st))
-	s.due.list = append(s.due.list, owed{due: forOurs, st: st, closes: true})
+	s.due.push(owed{due: forOurs, st: st, closes: true})
 	l.forget(s, st)
 }
 
@@ -315,7 +313,7 @@ func (l *loop) tidy(s *server) {
 	var out []byte
 	for _, name := range s.old {
 		out = appendClose(out, name)
-		s.due.push(forOurs)
+		s.due.push(owed{due: forOurs})
 	}
 	s.old = nil
 	l.chore(s, forTidy, wire.AppendSync(out))
