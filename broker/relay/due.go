@@ -43,7 +43,6 @@ type owed struct {
 	name    string
 	instead *refusal          // what the client gets in the place of the error that is certain
 	command command           // that has succeeded when a ReadyForQuery comes without an error
-	skipped bool              // a Query in an open batch: if something before it fails, PostgreSQL skips it
 	settles bool              // a Close of nothing: what came before it in its batch has not failed
 	ours    bool              // a Describe of the broker's own
 	closes  bool              // a Close of st on the server
@@ -216,7 +215,7 @@ func (d *dues) failed(void func(x owed, oldest bool)) (goesOn bool) {
 	end := d.head
 	for end < len(d.list) {
 		x := &d.list[end]
-		if x.ends() && (!x.skipped || end == d.head) {
+		if x.ends() && (x.due != forQuery || end == d.head) {
 			break
 		}
 		goesOn = goesOn || x.ends()

@@ -224,7 +224,6 @@ func (c *client) binds(e effect) {
 // noteQuery looks at a simple query's text.
 func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 	c.pool.count.queries++
-	before := c.batch
 	c.batch, c.runs = batch{}, nil
 	// It destroys the unnamed statement, whoever made it.
 	c.unnamed = true
@@ -236,7 +235,7 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 		return
 	}
 	l.effect(c, s, e)
-	does := owed{due: forQuery, skipped: before.open}
+	does := owed{due: forQuery}
 	if text := l.deallocate(c, s, &does, body, e); text != nil {
 		l.instead(wire.AppendQuery(l.insert, string(text)))
 	}
@@ -306,11 +305,13 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		if c.names == nil {
 			c.names = map[string]*statement{}
 		}
+		x := owed{due: forParse}
 		if _, taken := c.names[string(name)]; !taken {
-			c.names[string(name)] = unseen
+			x.st, x.name = unseen, string(name)
+			c.names[x.name] = unseen
 		}
 		l.pin(c, c.pins|pinLong)
-		s.due.push(owed{due: forParse})
+		s.due.push(x)
 	}
 }
 

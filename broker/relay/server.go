@@ -135,7 +135,7 @@ func (l *loop) answer(s *server, b []byte) {
 				case x.settles:
 					s.client.batch.silent = false
 					l.unstall(s.client)
-				case x.due == forParse && x.st == nil:
+				case x.due == forParse && x.unnamed:
 					s.client.parsing = false
 				}
 				if x.due == forParsed {

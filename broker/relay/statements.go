@@ -327,7 +327,7 @@ func (l *loop) void(s *server, x owed, own bool) {
 	case forQuery:
 		l.undo(c, &x.command)
 	case forParse, forParsed:
-		if x.st == nil {
+		if x.unnamed {
 			if x.before != nil {
 				c.last = *x.before
 			} else {
@@ -342,9 +342,9 @@ func (l *loop) void(s *server, x owed, own bool) {
 		if x.due == forParse {
 			l.forget(s, x.st)
 		}
-		if c.names[x.name] == x.st {
+		if x.st != nil && c.names[x.name] == x.st {
 			delete(c.names, x.name)
-			l.disuse(x.st)
+			l.unname(x.st)
 		}
 	case forOurs:
 		switch {

@@ -344,3 +344,15 @@ func TestDescribedStatementFollowsItsClient(t *testing.T) {
 	}
 	require.Equal(t, []string{"CommandComplete", "ready I"}, speak(t, a, 1, &pgproto3.Query{String: "commit"}))
 }
+
+func TestLongStatementThatFailsTakesNothingWithIt(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.seat()
+	require.Equal(t, []string{"ParseComplete", "ready I"}, speak(t, a, 1, parse("", "select 1"), sync_))
+	long := "selec 1 -- " + strings.Repeat("x", 300_000)
+	require.Contains(t, speak(t, a, 1, parse("long", long), sync_)[0], "42601")
+	require.Equal(t, oneResult, speak(t, a, 1, run("")...), "the unnamed statement is still there")
+	require.Contains(t, speak(t, a, 1, run("long")...)[0], "26000")
+	require.Equal(t, []string{"ParseComplete", "ready I"}, speak(t, a, 1, parse("long", "select 1"), sync_), "the name is free")
+	require.Equal(t, oneResult, speak(t, a, 1, run("long")...))
+}
