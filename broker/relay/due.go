@@ -193,6 +193,9 @@ func (d *dues) complete() (x owed, ok bool) {
 		return owed{}, false
 	}
 	x = d.list[i]
+	if x.settles { // no COPY is left for the marks before it
+		d.head = i
+	}
 	copy(d.list[d.head+1:i+1], d.list[d.head:i])
 	d.head++
 	d.rewind()
@@ -213,13 +216,13 @@ func (d *dues) describe() (x owed, ok bool) {
 // may be its own. goesOn says that the batch has no Sync yet.
 func (d *dues) failed(void func(x owed, oldest bool)) (goesOn bool) {
 	end := d.head
-	for end < len(d.list) {
+	for before := false; end < len(d.list); end++ { // before: something that may have failed
 		x := &d.list[end]
-		if x.ends() && (x.due != forQuery || end == d.head) {
+		if x.ends() && (x.due != forQuery || !before) {
 			break
 		}
 		goesOn = goesOn || x.ends()
-		end++
+		before = before || x.due != copyEnd
 	}
 	for i := end - 1; i >= d.head; i-- {
 		void(d.list[i], i == d.head)
@@ -244,7 +247,10 @@ func (d *dues) rewind() {
 // any, goes on; a COPY by a simple Query is answered as ever. What else comes before
 // the end fails the COPY.
 func (d *dues) copyIn() (more, goesOn bool, does command) {
-	if !d.none() && d.list[d.head].due == forQuery {
+	if x, _ := d.next(); !d.none() && x.due == forQuery {
+		for d.list[d.head].due == copyEnd { // before it, and for no COPY
+			d.head++
+		}
 		if next := d.head + 1; next < len(d.list) && d.list[next].due == copyEnd { // there may be another COPY in it
 			d.list = slices.Delete(d.list, next, next+1)
 			return false, false, command{}

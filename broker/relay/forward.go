@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 
 	"github.com/nusajournal/dermaga/broker/wire"
 )
@@ -297,7 +298,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		s.due.push(x)
 	case whole:
 		l.named(c, s, string(name), rest, e)
-	case c.mode != Auto:
+	case c.mode != Auto, strings.HasPrefix(string(name), prefix): // it cannot stay, or not by that name
 		l.refuseParse(c, s, name, failing(l.explain(c, LongStatement, "")))
 		l.refused = true
 	default:

@@ -147,6 +147,9 @@ func (l *loop) closed(c *client, s *server, name string) {
 	if st == nil || st == unseen {
 		delete(c.names, name)
 		s.due.push(owed{due: forClose})
+		if st == nil && strings.HasPrefix(name, prefix) { // it may be another client's
+			l.instead(appendClose(l.insert, nothing))
+		}
 		return
 	}
 	delete(c.names, name)
