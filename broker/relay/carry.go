@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -43,16 +44,21 @@ func (l *loop) effectOf(c *client, text []byte, whole bool) effect {
 			return "", false
 		})
 	}
-	if c.quotes {
+	if c.quotes && bytes.IndexByte(text, '\\') >= 0 {
 		e.class |= wire.Unknown
 	}
 	p := c.pool
+	var made effect
 	if p.stale {
-		e = e.and(p.tenant.made)
+		made = p.tenant.made
 	}
 	if c.made != nil {
-		e = e.and(*c.made)
+		made = made.and(*c.made)
 	}
+	if bytes.IndexByte(text, '(') < 0 { // it calls nothing, except behind its back, as in judge
+		made.class &^= wire.Blind
+	}
+	e = e.and(made)
 	if p.routines.any() {
 		e = e.and(p.routines.does(text, backslash))
 	}

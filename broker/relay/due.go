@@ -77,15 +77,7 @@ func (d *dues) push(x owed) { d.list = append(d.list, x) }
 // fresh reports whether st was sent to be prepared, and the answer has not come: a
 // later batch must not rely on it.
 func (d *dues) fresh(st *statement) bool {
-	found := false
-	for i := d.head; i < len(d.list); i++ {
-		x := &d.list[i]
-		if x.ends() && found {
-			return true
-		}
-		found = found || x.st == st && (x.due == forParse || x.due == forOurs)
-	}
-	return false
+	return d.before(func(x *owed) bool { return x.st == st && (x.due == forParse || x.due == forOurs) })
 }
 
 // command is that of the oldest entry that ends with a ReadyForQuery; nil: there is
@@ -117,14 +109,22 @@ func (d *dues) asked() bool {
 
 // unsettled reports whether a batch before the present one has yet to tell what
 // name is: if it fails, its Parse or Close of it has not been.
-func (d *dues) unsettled(name []byte) bool {
+func (d *dues) unsettled(name string) bool {
+	return d.before(func(x *owed) bool { return x.name != "" && x.name == name })
+}
+
+// unsettledAny is that for all names.
+func (d *dues) unsettledAny() bool { return d.before(func(x *owed) bool { return x.name != "" }) }
+
+// before reports whether a batch before the present one has an entry that is such.
+func (d *dues) before(is func(x *owed) bool) bool {
 	found := false
 	for i := d.head; i < len(d.list); i++ {
 		switch x := &d.list[i]; {
 		case x.ends() && found:
 			return true
-		case !x.ends() && x.name != "" && x.name == string(name):
-			found = true
+		case !x.ends():
+			found = found || is(x)
 		}
 	}
 	return false

@@ -122,7 +122,26 @@ func (l *loop) unsettled(c *client, s *server, kind byte, msg []byte) bool {
 		return kind != wire.Parse && s.due.unsettledUnnamed()
 	}
 	st := c.names[string(name)]
-	return s.due.unsettled(name) || st != nil && s.due.fresh(st)
+	return s.due.unsettled(string(name)) || st != nil && s.due.fresh(st)
+}
+
+// awaits has a text that frees prepared statements wait until it is known which of
+// them there are. It reports whether c has to.
+func (l *loop) awaits(c *client, s *server, text []byte, e effect) bool {
+	if e.command == 0 || c.mode == Session || s.due.none() {
+		return false
+	}
+	if e.command&(wire.DeallocateAll|wire.DiscardAll) != 0 {
+		l.asked = s.due.unsettledAny()
+	}
+	if e.command&wire.Deallocate != 0 {
+		wire.Commands(text, c.backslash(), func(name string) (string, bool) {
+			st := c.names[name]
+			l.asked = l.asked || s.due.unsettled(name) || st != nil && s.due.fresh(st)
+			return "", false
+		})
+	}
+	return l.asked
 }
 
 // names reports whether the names in the beginning of a message are all there.
@@ -205,6 +224,9 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 		c.batch.open = true
 		l.noteClose(c, s, body)
 	case wire.Execute:
+		if c.runs != nil && l.awaits(c, s, nil, *c.runs) {
+			return
+		}
 		c.batch.open, c.batch.silent = true, true
 		if c.runs != nil {
 			l.command(c, &c.batch.command, *c.runs)
@@ -224,12 +246,15 @@ func (c *client) binds(e effect) {
 
 // noteQuery looks at a simple query's text.
 func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
+	e := l.effectOf(c, body, whole)
+	if l.awaits(c, s, body, e) {
+		return
+	}
 	c.pool.count.queries++
 	c.batch, c.runs = batch{}, nil
 	// It destroys the unnamed statement, whoever made it.
 	c.unnamed = true
 	c.last.forget()
-	e := l.effectOf(c, body, whole)
 	if f := l.denied(c, s, e); f != nil {
 		s.due.push(owed{due: forQuery, instead: f})
 		l.instead(wire.AppendQuery(l.insert, nothing))
@@ -274,6 +299,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 	case c.mode == Session:
 		l.effect(c, s, e)
 		c.discards = c.discards || e.command&wire.DiscardAll != 0
+	case len(name) == 0 && whole && l.awaits(c, s, text(rest), e):
 	case len(name) == 0:
 		x := owed{due: forParse, first: !c.batch.silent, unnamed: true}
 		if c.parsing {

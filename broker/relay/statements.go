@@ -120,6 +120,9 @@ func (l *loop) refer(c *client, s *server, msg []byte, at int, name []byte, tota
 		return
 	}
 	if msg[0] == wire.Bind {
+		if st.command != 0 && l.awaits(c, s, text([]byte(st.key.body)), st.effect) {
+			return
+		}
 		if l.reshaped(c, s, string(name), st) || l.refuseChanged(c, s, msg, at, name, total) {
 			return
 		}

@@ -69,14 +69,20 @@ func (s *imitation) answer(m pgproto3.FrontendMessage) []pgproto3.BackendMessage
 	case *pgproto3.Describe:
 		if m.ObjectType == 'S' {
 			text, known := s.statements[m.Name]
-			if !known {
+			switch {
+			case !known:
 				return s.unknown(m.Name)
+			case s.status == inError:
+				return s.aborted()
 			}
 			return say(&pgproto3.ParameterDescription{}, row(text))
 		}
 		text, known := s.portals[m.Name]
-		if !known {
+		switch {
+		case !known:
 			return s.fail("34000", "no such portal")
+		case s.status == inError:
+			return s.aborted()
 		}
 		return say(row(text))
 	case *pgproto3.Execute:
