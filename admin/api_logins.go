@@ -11,12 +11,14 @@ import (
 	"github.com/nusajournal/dermaga/registry"
 )
 
-// A service login opens the data of every tenant that it is granted, and one that
-// replicates keeps a server's WAL: it takes an admin's token to change either, and
-// an operator's for a tenant's own.
+// A service login opens the data of every tenant that it is granted, one that
+// replicates keeps a server's WAL, and an owner's can drop all that a tenant has:
+// it takes an admin's token to change these, and an operator's for a tenant's other
+// logins.
 const (
 	serviceLogins     = "changing a service login"
 	replicationLogins = "changing a login that may replicate"
+	ownerLogins       = "changing a login with the role owner"
 )
 
 func (a *api) addLogins(ops huma.API) {
@@ -167,6 +169,8 @@ func mayChange(ctx context.Context, l registry.Login) error {
 		return demand(ctx, registry.Admin, serviceLogins)
 	case l.Replication:
 		return demand(ctx, registry.Admin, replicationLogins)
+	case l.Kind == registry.Owner:
+		return demand(ctx, registry.Admin, ownerLogins)
 	}
 	return nil
 }

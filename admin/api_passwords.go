@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/nusajournal/dermaga/admin/client"
 	"github.com/nusajournal/dermaga/admin/provision"
@@ -22,13 +23,19 @@ type createLoginInput struct {
 
 func (a *api) createLogin(ctx context.Context, in *createLoginInput) (*made[client.LoginWithPassword], error) {
 	b := in.Body
-	if err := mayChange(ctx, registry.Login{Service: b.Service, Replication: b.Replication}); err != nil {
+	asked := registry.Login{Service: b.Service, Replication: b.Replication, Kind: registry.RoleKind(b.Role)}
+	if err := mayChange(ctx, asked); err != nil {
 		return nil, err
 	}
 	return once(ctx, a, in.Key, "create-login", b, func() (*made[client.LoginWithPassword], error) {
 		n, grants, err := a.newLogin(ctx, b)
 		if err != nil {
 			return nil, err
+		}
+		if n.Kind == registry.Owner {
+			if err := provision.Owner(ctx, a.Provision, n.TenantID, n.Actor); err != nil {
+				return nil, a.refuse("create-login", ofServer(err))
+			}
 		}
 		l, password, err := a.Registry.CreateLogin(ctx, n)
 		if errors.Is(err, registry.ErrConflict) {
@@ -66,10 +73,9 @@ func (a *api) newLogin(ctx context.Context, b client.NewLogin) (registry.NewLogi
 	switch n.Kind {
 	case "", registry.App, registry.ReadOnly:
 	case registry.Owner:
-		// Group roles own the databases of all tenants of a server; see package provision.
-		refuse(true, "role owner: tenants on a shared server have no owner that clients could be; want app or readonly")
+		refuse(b.Service, "role owner: a service login would own nothing; want app or readonly")
 	default:
-		refuse(true, "role %q: want app or readonly", b.Role)
+		refuse(true, "role %q: want app, readonly or owner", b.Role)
 	}
 	refuse(b.Console != "" && b.Console != "stats" && b.Console != "admin", "console %q: want stats or admin", b.Console)
 	refuse(!n.ExpiresAt.IsZero() && n.ExpiresAt.Before(time.Now()), "it expires at %s, which has passed", n.ExpiresAt.Format(time.RFC3339))
@@ -87,6 +93,16 @@ func (a *api) newLogin(ctx context.Context, b client.NewLogin) (registry.NewLogi
 		n.TenantID = t.ID
 	}
 	return n, b.Grants, a.knownTenants(ctx, b.Grants)
+}
+
+// ofServer is err as the tenant's server's, where that has answered.
+func ofServer(err error) error {
+	var answered *pgconn.PgError
+	var unreached *pgconn.ConnectError
+	if errors.As(err, &answered) || errors.As(err, &unreached) {
+		return fmt.Errorf("%w: %w", errTenantServer, err)
+	}
+	return err
 }
 
 // grantNew grants what a new login was to have; if that fails there is no login.

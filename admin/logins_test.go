@@ -156,8 +156,8 @@ func TestLoginThatCannotBeIsRefusedWithTheReason(t *testing.T) {
 		`{"name":"x"}`: "belongs to a tenant or is a service",
 		`{"name":"x","tenant":"pt-a","service":true}`:                    "belongs to a tenant or is a service",
 		`{"name":"x","tenant":"pt-a","grants":["all"]}`:                  "takes no grants",
-		`{"name":"x","tenant":"pt-a","role":"owner"}`:                    "want app or readonly",
-		`{"name":"x","tenant":"pt-a","role":"king"}`:                     "want app or readonly",
+		`{"name":"x","service":true,"role":"owner"}`:                     "a service login would own nothing",
+		`{"name":"x","tenant":"pt-a","role":"king"}`:                     "want app, readonly or owner",
 		`{"name":"x","tenant":"pt-a","console":"all"}`:                   "want stats or admin",
 		`{"name":"","tenant":"pt-a"}`:                                    "needs a name",
 		`{"name":"x","tenant":"pt-a","expiresAt":"` + past + `"}`:        "has passed",
@@ -184,4 +184,26 @@ func TestLoginForReplicationTakesAnAdmin(t *testing.T) {
 	e, err := s.cfg.Registry.LookupFresh(t.Context(), "pt-a", "cdc")
 	require.NoError(t, err)
 	require.True(t, e.Login.Replication)
+}
+
+func TestOwnerLoginTakesAnAdminAndLeadsToARoleOfItsTenant(t *testing.T) {
+	s := newSite(t)
+	s.addServer()
+	tenant := s.made("pt-a")
+	const body = `{"name":"migrate","tenant":"pt-a","role":"owner"}`
+	s.requireProblem(s.ask(registry.Operator, http.MethodPost, "/v1/logins", body), http.StatusForbidden, "a login with the role owner needs a token with the role admin")
+	for _, name := range []string{"migrate", "schema"} {
+		made, err := s.client(registry.Admin).CreateLogin(t.Context(), client.NewLogin{Name: name, Tenant: "pt-a", Role: "owner"})
+		require.NoError(t, err)
+		require.Equal(t, "owner", made.Role)
+		e, err := s.cfg.Registry.LookupFresh(t.Context(), "pt-a", name)
+		require.NoError(t, err)
+		require.NoError(t, e.Route.CredentialErr)
+		require.Equal(t, registry.RoleName(tenant.ID, registry.Owner, 1), e.Route.Role)
+	}
+	s.requireProblem(s.ask(registry.Operator, http.MethodPost, "/v1/logins/migrate/rotate?tenant=pt-a", ""), http.StatusForbidden, "the role owner")
+
+	s.row("pt-b")
+	resp := s.ask(registry.Admin, http.MethodPost, "/v1/logins", `{"name":"migrate","tenant":"pt-b","role":"owner"}`)
+	s.requireProblem(resp, http.StatusConflict, "tenant pt-b is PROVISIONING")
 }

@@ -167,9 +167,10 @@ func (s *site) dropTenants() {
 	tenants = append(tenants, deleted...)
 	for _, t := range tenants {
 		roles := registry.RoleNames(t.ID)
+		roles.Owner = registry.RoleName(t.ID, registry.Owner, 1)
 		_, err := super.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{t.Database}.Sanitize()+" WITH (FORCE)")
 		require.NoError(s, err)
-		_, err = super.Exec(ctx, "DROP ROLE IF EXISTS "+roles.App+", "+roles.ReadOnly)
+		_, err = super.Exec(ctx, "DROP ROLE IF EXISTS "+strings.Join(roles.All(), ", "))
 		require.NoError(s, err)
 	}
 }

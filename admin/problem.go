@@ -27,6 +27,7 @@ var causes = []struct {
 	{registry.ErrTransition, http.StatusConflict, ""},
 	{provision.ErrRunning, http.StatusConflict, ""},
 	{provision.ErrProvisioned, http.StatusConflict, ""},
+	{provision.ErrOwnerNow, http.StatusConflict, ""},
 	{registry.ErrLoginTaken, http.StatusConflict, ""},
 	{registry.ErrKeyBusy, http.StatusConflict, ""},
 	{registry.ErrKeyReused, http.StatusUnprocessableEntity, ""},

@@ -69,6 +69,9 @@ func (n NewLogin) validate() error {
 	default:
 		return fmt.Errorf("%w: role %q is none of owner, app, readonly", ErrInvalid, n.Kind)
 	}
+	if n.Kind == Owner && n.TenantID == "" {
+		return fmt.Errorf("%w: only a tenant's own login can be its owner", ErrInvalid)
+	}
 	switch n.Console {
 	case "":
 	case "stats", "admin":

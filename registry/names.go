@@ -17,12 +17,25 @@ func DatabaseName(prefix, slug string) string {
 	return prefix + strings.ReplaceAll(slug, "-", "_")
 }
 
-// Roles are the names of a tenant's two login roles at its PostgreSQL server.
-type Roles struct{ App, ReadOnly string }
+// Roles are the names of a tenant's login roles at its PostgreSQL server.
+type Roles struct {
+	App, ReadOnly string
+	Owner         string // "": it has none
+}
 
-// RoleNames returns the roles of a tenant's first generation of credentials.
+// RoleNames returns the roles of a new tenant, whose credentials are of the first
+// generation.
 func RoleNames(tenantID string) Roles {
 	return Roles{App: RoleName(tenantID, App, 1), ReadOnly: RoleName(tenantID, ReadOnly, 1)}
+}
+
+// All returns the roles that there are.
+func (r Roles) All() []string {
+	all := []string{r.App, r.ReadOnly}
+	if r.Owner != "" {
+		all = append(all, r.Owner)
+	}
+	return all
 }
 
 // RoleName is the role that a tenant's credential of this generation logs in

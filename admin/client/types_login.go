@@ -12,7 +12,7 @@ type NewLogin struct {
 	Tenant      string     `json:"tenant,omitempty" doc:"Slug of the tenant that it belongs to"`
 	Service     bool       `json:"service,omitempty" doc:"It belongs to no tenant and reaches those that it is granted"`
 	Grants      []string   `json:"grants,omitempty" maxItems:"1000" doc:"Of a service login: slugs, or all"`
-	Role        string     `json:"role,omitempty" doc:"app reads and writes, readonly reads; default: app"`
+	Role        string     `json:"role,omitempty" doc:"app reads and writes rows, readonly reads, owner changes the schema (a tenant's login only; takes an admin's token); default: app"`
 	Console     string     `json:"console,omitempty" doc:"What it may do in the console: stats or admin; default: nothing"`
 	PoolMode    string     `json:"poolMode,omitempty" doc:"auto, transaction, statement or session; default: the tenant's"`
 	MaxClients  int        `json:"maxClients,omitempty" minimum:"0" doc:"Clients at the same time; 0: no limit of its own"`

@@ -85,9 +85,9 @@ func makeDatabase(ctx context.Context, j *Job) error {
 }
 
 // DatabaseLimit is the CONNECTION LIMIT of a tenant's database while clients are
-// let in: both roles' and the admin's.
+// let in: those of app, readonly and owner, and the admin's.
 func DatabaseLimit(plan registry.Plan, own registry.Overrides) int {
-	return 2*roleLimit(plan, own) + adminConnections
+	return 3*roleLimit(plan, own) + adminConnections
 }
 
 // openDatabase lets the tenant's own roles in, and nobody else.

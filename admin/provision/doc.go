@@ -18,6 +18,7 @@
 //	schema.go     grants, migrations and seed inside the database
 //	access.go     the login, the check through the broker, ACTIVE
 //	undo.go       back to nothing but a SUSPENDED row
+//	owner.go      later: a role of the tenant's own that may change its schema
 //	relimit.go    later: another plan, other limits
 //	repair.go     later: a password that somebody changed at the server
 //	prepare.go    what a server needs once, before its first tenant

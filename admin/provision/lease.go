@@ -44,9 +44,13 @@ func (j *Job) lease(ctx context.Context) error {
 	return nil
 }
 
-// handBack ends the lease.
+// handBack ends the lease. It says so before it hangs up: the server hears of a
+// lost connection a little later, when the next run may have asked already.
 func (j *Job) handBack() {
 	if j.leased != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+		defer cancel()
+		_, _ = j.leased.Exec(ctx, "SELECT pg_advisory_unlock_all()") // a lost connection takes the lock along
 		closeConn(j.leased)
 		j.leased = nil
 	}

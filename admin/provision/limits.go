@@ -45,13 +45,16 @@ func setLimits(ctx context.Context, j *Job) error {
 // A roleSetting with no value is taken back.
 type roleSetting struct{ role, name, value string }
 
-// settings are those of both roles. A limit that the plan does not have is left
-// to the server's own configuration.
+// settings are those of all roles. A limit that the plan does not have is left to
+// the server's own configuration. The owner's statements are migrations, which
+// may take longer than a client's.
 func (j *Job) settings() []roleSetting {
 	var list []roleSetting
-	for _, role := range []string{j.roles.App, j.roles.ReadOnly} {
+	for _, role := range j.roles.All() {
+		if role != j.roles.Owner {
+			list = append(list, roleSetting{role, "statement_timeout", milliseconds(j.plan.StatementTimeout)})
+		}
 		list = append(list,
-			roleSetting{role, "statement_timeout", milliseconds(j.plan.StatementTimeout)},
 			roleSetting{role, "idle_in_transaction_session_timeout", milliseconds(j.plan.IdleInTransaction)},
 			roleSetting{role, "work_mem", kilobytes(j.plan.WorkMemBytes)},
 			roleSetting{role, tempFileLimit, kilobytes(j.plan.TempFileBytes)},

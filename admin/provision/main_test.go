@@ -79,9 +79,10 @@ func (b *workbench) dropTenants() {
 	require.NoError(b, err)
 	for _, t := range tenants {
 		roles := registry.RoleNames(t.ID)
+		roles.Owner = registry.RoleName(t.ID, registry.Owner, 1)
 		for _, sql := range []string{
 			"DROP DATABASE IF EXISTS " + pgx.Identifier{t.Database}.Sanitize() + " WITH (FORCE)",
-			"DROP ROLE IF EXISTS " + roles.App + ", " + roles.ReadOnly,
+			"DROP ROLE IF EXISTS " + strings.Join(roles.All(), ", "),
 		} {
 			_, err := b.super.Exec(ctx, sql)
 			require.NoError(b, err)

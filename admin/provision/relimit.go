@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -22,7 +23,7 @@ func Relimit(ctx context.Context, deps Deps, tenant registry.Tenant) error {
 		return err
 	}
 	limit := strconv.Itoa(j.roleLimit())
-	for _, role := range []string{j.roles.App, j.roles.ReadOnly} {
+	for _, role := range j.roles.All() {
 		if _, err := conn.Exec(ctx, "ALTER ROLE "+quote(role)+" CONNECTION LIMIT "+limit); err != nil {
 			return fmt.Errorf("limit the connections of role %s: %w", role, err)
 		}
@@ -52,8 +53,13 @@ func (j *Job) load(ctx context.Context, tenant registry.Tenant) error {
 	if j.server, err = reg.ServerByID(ctx, tenant.ServerID); err != nil {
 		return fmt.Errorf("server of tenant %s: %w", tenant.Slug, err)
 	}
-	for kind, role := range map[registry.RoleKind]*string{registry.App: &j.roles.App, registry.ReadOnly: &j.roles.ReadOnly} {
+	for kind, role := range map[registry.RoleKind]*string{
+		registry.App: &j.roles.App, registry.ReadOnly: &j.roles.ReadOnly, registry.Owner: &j.roles.Owner,
+	} {
 		c, err := reg.CurrentCredential(ctx, tenant.ID, kind)
+		if kind == registry.Owner && errors.Is(err, registry.ErrNotFound) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -55,11 +55,11 @@ func TestRepairThatIsImpossibleIsRecordedAsFailed(t *testing.T) {
 func TestAnotherPlanReachesRolesAndDatabase(t *testing.T) {
 	b := newBench(t)
 	made := b.make("upgraded")
-	require.Equal(t, [3]int{13, 13, 29}, b.limits(made.Tenant)) // STARTER: 10 connections
+	require.Equal(t, [3]int{13, 13, 42}, b.limits(made.Tenant)) // STARTER: 10 connections
 	bigger := made.Tenant
 	bigger.Plan, bigger.Overrides.PoolSize = "ENTERPRISE", 40
 	require.NoError(t, provision.Relimit(t.Context(), b.deps, bigger))
-	require.Equal(t, [3]int{43, 43, 89}, b.limits(made.Tenant))
+	require.Equal(t, [3]int{43, 43, 132}, b.limits(made.Tenant))
 
 	app := b.credential(made, registry.App)
 	conn := connect(t, as(t, app.Role, app.Password, made.Tenant.Database))
@@ -70,7 +70,7 @@ func TestAnotherPlanReachesRolesAndDatabase(t *testing.T) {
 	smaller := made.Tenant
 	smaller.Status = registry.Suspended // the fence is not lifted
 	require.NoError(t, provision.Relimit(t.Context(), b.deps, smaller))
-	require.Equal(t, [3]int{13, 13, 89}, b.limits(made.Tenant))
+	require.Equal(t, [3]int{13, 13, 132}, b.limits(made.Tenant))
 }
 
 // limits are those of the tenant's two roles and its database.

@@ -101,7 +101,7 @@ func dropRoles(ctx context.Context, j *Job) error {
 		return err
 	}
 	roles := registry.RoleNames(j.tenant.ID)
-	for _, name := range []string{roles.App, roles.ReadOnly} {
+	for _, name := range roles.All() {
 		if _, err := conn.Exec(ctx, "DROP ROLE IF EXISTS "+quote(name)); err != nil {
 			return fmt.Errorf("drop role %s: %w", name, err)
 		}

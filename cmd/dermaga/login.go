@@ -26,14 +26,15 @@ func newLoginCreate(s streams) *cobra.Command {
 		Long: `Make a login and print its password, this once. A tenant's login (--tenant) reaches that
 tenant; a service login (--service) reaches every tenant that it is granted.`,
 		Example: `  dermaga login create journal-api --service --grant all
-  dermaga login create reporting --tenant pt-media-nusa --role readonly`,
+  dermaga login create reporting --tenant pt-media-nusa --role readonly
+  dermaga login create migrate --tenant pt-media-nusa --role owner`,
 		Args: exactArgs("NAME"),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&l.Tenant, "tenant", "", "slug of the tenant it belongs to")
 	flags.BoolVar(&l.Service, "service", false, "it belongs to no tenant and reaches those of --grant")
 	flags.StringSliceVar(&l.Grants, "grant", nil, "all, or slugs with commas between them")
-	flags.StringVar(&l.Role, "role", "", "app reads and writes, readonly reads (default: app)")
+	flags.StringVar(&l.Role, "role", "", "app reads and writes rows, readonly reads, owner changes the schema of its tenant and takes an admin's token (default: app)")
 	flags.StringVar(&l.Console, "console", "", "what it may do in the console: stats or admin (default: nothing)")
 	flags.StringVar(&l.PoolMode, "pool-mode", "", strings.Join(registry.PoolModes, ", ")+" (default: the tenant's)")
 	flags.IntVar(&l.MaxClients, "max-clients", 0, "clients at the same time (default: no limit of its own)")
