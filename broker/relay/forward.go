@@ -251,6 +251,7 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 		return
 	}
 	c.pool.count.queries++
+	apart := !c.batch.open
 	c.batch, c.runs = batch{}, nil
 	// It destroys the unnamed statement, whoever made it.
 	c.unnamed = true
@@ -262,7 +263,7 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 	}
 	l.effect(c, s, e)
 	does := owed{due: forQuery}
-	if text := l.deallocate(c, s, &does, body, e); text != nil {
+	if text := l.deallocate(c, s, &does, body, e, apart); text != nil {
 		l.instead(wire.AppendQuery(l.insert, string(text)))
 	}
 	l.command(c, &does.command, e)
@@ -316,7 +317,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		c.batch.unseen, c.batch.bound = !whole, false
 		if whole {
 			freed := owed{command: c.batch.command}
-			if sql := l.deallocate(c, s, &freed, text(rest), e); sql != nil {
+			if sql := l.deallocate(c, s, &freed, text(rest), e, false); sql != nil {
 				c.batch.command = freed.command
 				l.instead(appendParse(l.insert, "", append(sql, 0, 0, 0)))
 			}

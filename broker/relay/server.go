@@ -314,6 +314,7 @@ func (l *loop) readied(s *server, body []byte) bool {
 		}
 		return true
 	case forTidy:
+		s.refused = nil
 		return true
 	case forScan:
 		l.scanned(s)

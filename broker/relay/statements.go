@@ -179,8 +179,8 @@ func (l *loop) unnamed(c *client, s *server) {
 
 // deallocate is SQL's DEALLOCATE of names that c gave in the protocol, as PDO sends
 // it: the text with the server's names for them, nil if there are none. The client's
-// names go with x.
-func (l *loop) deallocate(c *client, s *server, x *owed, text []byte, e effect) []byte {
+// names go with x. apart says that it stands in no batch.
+func (l *loop) deallocate(c *client, s *server, x *owed, text []byte, e effect, apart bool) []byte {
 	if e.command&wire.Deallocate == 0 || c.mode == Session || len(c.names) == 0 {
 		return nil
 	}
@@ -189,7 +189,11 @@ func (l *loop) deallocate(c *client, s *server, x *owed, text []byte, e effect) 
 		if st == nil || st == unseen {
 			return "", false
 		}
-		l.ensure(s, st)
+		if apart {
+			l.ensureApart(s, st)
+		} else {
+			l.ensure(s, st)
+		}
 		as := s.nameOf(st)
 		x.instead = missing(name, as)
 		if x.command.names == nil {
@@ -213,7 +217,7 @@ func (l *loop) deallocateOnce(c *client, s *server, st *statement, msg []byte, a
 		return false
 	}
 	x := owed{command: c.batch.command}
-	sql := l.deallocate(c, s, &x, text([]byte(st.key.body)), st.effect)
+	sql := l.deallocate(c, s, &x, text([]byte(st.key.body)), st.effect, false)
 	if sql == nil {
 		return false
 	}
@@ -237,15 +241,31 @@ func (u *unnamedStatement) forget() { u.body, u.effect = u.body[:0], effect{} }
 
 // ensure prepares st on s, if s lacks it.
 func (l *loop) ensure(s *server, st *statement) {
+	if l.lacks(s, st) {
+		l.insert = appendParse(l.insert, s.nameOf(st), []byte(st.key.body))
+		s.due.push(owed{due: forOurs, st: st})
+	}
+}
+
+// ensureApart is ensure before a Query: with a Sync of its own, so that PostgreSQL
+// does not skip the Query should it refuse the Parse.
+func (l *loop) ensureApart(s *server, st *statement) {
+	if l.lacks(s, st) {
+		l.insert = wire.AppendSync(appendParse(l.insert, s.nameOf(st), []byte(st.key.body)))
+		s.due.push(owed{due: forTidy})
+	}
+}
+
+// lacks reports whether st has to be prepared on s, and notes that it will be.
+func (l *loop) lacks(s *server, st *statement) bool {
 	if _, has := s.has[st]; has {
 		s.touch(st)
-		return
+		return false
 	}
 	l.room(s)
 	l.put(s, st)
 	s.pool.count.parses++
-	l.insert = appendParse(l.insert, s.nameOf(st), []byte(st.key.body))
-	s.due.push(owed{due: forOurs, st: st})
+	return true
 }
 
 // put notes that s has st.
@@ -348,9 +368,15 @@ func (l *loop) void(s *server, x owed, own bool) {
 		if x.due == forParse {
 			l.forget(s, x.st)
 		}
-		if x.st != nil && c.names[x.name] == x.st {
-			delete(c.names, x.name)
-			l.unname(x.st)
+		names := []map[string]*statement{c.names, c.batch.command.names}
+		if does := s.due.command(); does != nil {
+			names = append(names, does.names)
+		}
+		for _, names := range names {
+			if x.st != nil && names[x.name] == x.st {
+				delete(names, x.name)
+				l.unname(x.st)
+			}
 		}
 	case forOurs:
 		switch {
