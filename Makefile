@@ -12,6 +12,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 2m
 # RUN narrows `make test`, `test-clients`, `test-suites` and `soak` to the tests whose names match it.
 RUN      ?= .
+OUT      ?= bin/dermaga
 # DEV holds flags for `dermaga dev`, as in: make run DEV="--listen 127.0.0.1:7432"
 DEV      ?=
 
@@ -24,8 +25,8 @@ run: build ## Start a broker with a private PostgreSQL and the tenant demo
 	bin/dermaga dev $(DEV)
 
 .PHONY: build
-build: ## Build bin/dermaga
-	$(GO) build -o bin/dermaga ./cmd/dermaga
+build: ## Build bin/dermaga, a static binary that knows its version; OUT puts it elsewhere
+	CGO_ENABLED=0 $(GO) build -buildvcs=auto -trimpath -ldflags '-s -w' -o $(OUT) ./cmd/dermaga
 
 .PHONY: test
 test: ## Test everything with -race on a real PostgreSQL, real clients included

@@ -145,3 +145,9 @@ func pages[T any](query url.Values, limit int, read func(url.Values) (rows []T, 
 
 // Seconds is d as requests have it: what is more than nothing is at least one.
 func Seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// Ready asks whether new clients can be sent to the broker; that they cannot is an
+// error.
+func (c *Client) Ready(ctx context.Context) (r Ready, err error) {
+	return r, c.call(ctx, http.MethodGet, "/ready", nil, &r)
+}

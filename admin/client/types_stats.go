@@ -78,3 +78,8 @@ type InstanceDisconnected struct {
 type Disconnection struct {
 	GraceSeconds int64 `json:"graceSeconds,omitempty" minimum:"0" maximum:"300" doc:"How long running transactions may take to finish; 0: 10 seconds"`
 }
+
+// Ready is what a process says that takes new clients.
+type Ready struct {
+	Status string `json:"status"`
+}

@@ -100,6 +100,21 @@ func dataDir(o options, s streams) (string, error) {
 	return "", usageError{errors.New("no data folder: neither XDG_DATA_HOME nor HOME is set; name one with --data")}
 }
 
+// runningDev is what a running `dermaga dev` says of itself at path, nothing if none
+// runs.
+func runningDev(o options, s streams) (info devInfo, path string, err error) {
+	dir, err := dataDir(o, s)
+	if err != nil {
+		return info, "", err
+	}
+	path = filepath.Join(dir, infoFile)
+	info, err = readInfo(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return info, path, err
+}
+
 // adminClient finds the admin API: where it was told, or where a running
 // `dermaga dev` says. The token in dev's file is for dev's address alone.
 func adminClient(o options, s streams) (*client.Client, error) {
@@ -107,13 +122,8 @@ func adminClient(o options, s streams) (*client.Client, error) {
 	if at != "" && token != "" {
 		return client.New(at, token), nil
 	}
-	dir, err := dataDir(o, s)
+	info, path, err := runningDev(o, s)
 	if err != nil {
-		return nil, err
-	}
-	path := filepath.Join(dir, infoFile)
-	info, err := readInfo(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	if at == "" {

@@ -9,6 +9,7 @@ const (
 	eventServer      = "server_prepared"
 	eventNoSignal    = "server_sessions_stay" // fences cannot end sessions there
 	eventOpenToThose = "server_database_open" // to every tenant's role
+	eventNotify      = "notify_failed"        // systemd was not told
 
 	keyBroker   = "broker" // address
 	keyAdmin    = "admin"  // address

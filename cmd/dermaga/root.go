@@ -101,7 +101,7 @@ Clients connect to postgresql://user:password@broker:6432/<slug>.`,
 		return usageError{fmt.Errorf("%w%s (see: %s --help)", err, hint, cmd.CommandPath())}
 	})
 	root.AddCommand(newServe(s), newDev(s),
-		newTenant(s), newLogin(s), newServer(s), newStats(s), newActivities(s), newDisconnect(s),
+		newTenant(s), newLogin(s), newServer(s), newStats(s), newReady(s), newActivities(s), newDisconnect(s),
 		newRegistry(s), newConfig(s), newVersion(), newSettings())
 	return root
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
@@ -59,9 +60,18 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	log.Info(eventServing, keyBroker, d.brokerAddress(), keyAdmin, d.admin.Addr().String(), keyPeer, d.peerAddress(),
 		keyAdminAPI, !o.parts.noAdmin, keyVersion, thisBuild().Version)
+	notify(log, daemon.SdNotifyReady)
+	defer context.AfterFunc(ctx, func() { notify(log, daemon.SdNotifyStopping) })()
 	err = sys.run(ctx, nil)
 	log.Info(eventEnded)
 	return err
+}
+
+// notify tells systemd, where that has started the process (sd_notify(3)).
+func notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn(eventNotify, "err", err)
+	}
 }
 
 // addFirstServer puts the server of DATABASE_URL into a registry that has none.
