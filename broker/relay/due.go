@@ -49,7 +49,6 @@ type owed struct {
 	unnamed bool              // it makes the unnamed statement, or closes it
 	open    bool              // a mark: its batch was open
 	before  *unnamedStatement // what it takes the place of, if that is not client.before
-	first   bool              // nothing stands before it in its batch whose failure could be taken for its own
 }
 
 // refusal is an error of the broker's that takes the place of one of PostgreSQL's:
@@ -115,6 +114,19 @@ func (d *dues) unsettled(name string) bool {
 
 // unsettledAny is that for all names.
 func (d *dues) unsettledAny() bool { return d.before(func(x *owed) bool { return x.name != "" }) }
+
+// frees reports whether a command on its way frees name, or st by any name: if it
+// fails, they are still there.
+func (d *dues) frees(name string, st *statement) bool {
+	for i := d.head; i < len(d.list); i++ {
+		for aside, freed := range d.list[i].command.names {
+			if aside == name || freed == st {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // before reports whether a batch before the present one has an entry that is such.
 func (d *dues) before(is func(x *owed) bool) bool {

@@ -122,7 +122,7 @@ func (l *loop) unsettled(c *client, s *server, kind byte, msg []byte) bool {
 		return kind != wire.Parse && s.due.unsettledUnnamed()
 	}
 	st := c.names[string(name)]
-	return s.due.unsettled(string(name)) || st != nil && s.due.fresh(st)
+	return s.due.unsettled(string(name)) || st != nil && s.due.fresh(st) || s.due.frees(string(name), st)
 }
 
 // awaits has a text that frees prepared statements wait until it is known which of
@@ -302,7 +302,11 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		c.discards = c.discards || e.command&wire.DiscardAll != 0
 	case len(name) == 0 && whole && l.awaits(c, s, text(rest), e):
 	case len(name) == 0:
-		x := owed{due: forParse, first: !c.batch.silent, unnamed: true}
+		if c.batch.silent { // when this is answered, an error can only be the Parse's own
+			l.insert = appendClose(l.insert, nothing)
+			s.due.push(owed{due: forOurs})
+		}
+		x := owed{due: forParse, unnamed: true}
 		if c.parsing {
 			x.before = &unnamedStatement{body: bytes.Clone(c.last.body), effect: c.last.effect}
 		} else {

@@ -267,7 +267,7 @@ func (l *loop) failed(s *server, f wire.Fields) {
 		s.instead = wire.AppendError(nil, late)
 	}
 	open := c.batch.open && s.due.command() == nil // its Sync has not been sent
-	goesOn := s.due.failed(func(x owed, oldest bool) { l.void(s, x, oldest && (x.first || strings.HasPrefix(f.Code, "42"))) })
+	goesOn := s.due.failed(func(x owed, oldest bool) { l.void(s, x, oldest) })
 	l.undo(c, &c.batch.command)
 	l.undo(c, s.due.command())
 	if open || goesOn {

@@ -84,6 +84,10 @@ func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 		return
 	}
 	st := l.intern(c, body, e)
+	if s.due.frees("", st) {
+		l.asked = true // it waits for the answer
+		return
+	}
 	c.names[name] = st
 	delete(c.shapes, name)
 	l.use(st)

@@ -57,6 +57,9 @@ func maskTables(a answer) answer {
 	return a
 }
 
+// broken is what breaks a COPY: perhaps a Close of the broker's before a client's Parse.
+var broken = regexp.MustCompile(`unexpected message type 0x[45][30]`)
+
 // maskError is for errors of prepared statements. The broker's names of these are
 // masked. 42P05, which it says in PostgreSQL's place, comes from no line of
 // PostgreSQL's source, and 25P02 may come from a Parse before the client's Bind. The
@@ -68,6 +71,8 @@ func maskError(client, twin answer) (answer, answer) {
 	switch wire.ParseError(client.body()).Code {
 	case pgerrcode.DuplicatePreparedStatement, pgerrcode.InFailedSQLTransaction:
 		client, twin = blank(source, client), blank(source, twin)
+	case pgerrcode.ProtocolViolation:
+		client, twin = blank(broken, client), blank(broken, twin)
 	}
 	return client, twin
 }
