@@ -79,6 +79,13 @@ func (d *dues) fresh(st *statement) bool {
 	return d.before(func(x *owed) bool { return x.st == st && (x.due == forParse || x.due == forOurs) })
 }
 
+// prepares reports whether st was sent to be prepared, and the answer has not come.
+func (d *dues) prepares(st *statement) bool {
+	return slices.ContainsFunc(d.list[d.head:], func(x owed) bool {
+		return x.st == st && (x.due == forParse || x.due == forOurs && !x.closes)
+	})
+}
+
 // command is that of the oldest entry that ends with a ReadyForQuery; nil: there is
 // no entry.
 func (d *dues) command() *command {
@@ -236,10 +243,11 @@ func (d *dues) failed(void func(x owed, oldest bool)) (goesOn bool) {
 		goesOn = goesOn || x.ends()
 		before = before || x.due != copyEnd
 	}
-	for i := end - 1; i >= d.head; i-- {
-		void(d.list[i], i == d.head)
-	}
+	first := d.head
 	d.head = end
+	for i := end - 1; i >= first; i-- {
+		void(d.list[i], i == first)
+	}
 	goesOn = d.none() && goesOn
 	d.rewind()
 	return goesOn
@@ -259,7 +267,7 @@ func (d *dues) rewind() {
 // any, goes on; a COPY by a simple Query is answered as ever. What else comes before
 // the end fails the COPY.
 func (d *dues) copyIn() (more, goesOn bool, does command) {
-	if x, _ := d.next(); !d.none() && x.due == forQuery {
+	if x, ok := d.next(); ok && x.due == forQuery {
 		for d.list[d.head].due == copyEnd { // before it, and for no COPY
 			d.head++
 		}

@@ -3,6 +3,7 @@ package relay
 import (
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -137,8 +138,7 @@ func (l *loop) event(e *poll.Event) {
 	l.serve(c)
 }
 
-// goOn serves those that one turn did not finish. A panic in it would end the
-// process: there is none to expect, and no state to trust after one.
+// goOn serves those that one turn did not finish.
 func (l *loop) goOn() {
 	l.turn, l.ready = l.ready, l.turn[:0]
 	for i, c := range l.turn {
@@ -158,12 +158,37 @@ func (l *loop) again(c *conn) {
 }
 
 func (l *loop) serve(c *conn) {
+	defer l.survive(c)
 	switch {
 	case c.gone:
 	case c.asClient != nil:
 		l.serveClient(c.asClient)
 	default:
 		l.serveServer(c.asServer)
+	}
+}
+
+// survive ends c and its pair after a panic, which is a bug: there is no state of
+// theirs to trust, and the others' is untouched.
+func (l *loop) survive(c *conn) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	l.log.Error("panic", "panic", p, "stack", string(debug.Stack()))
+	l.insert, l.replaced, l.asked, l.refused = l.insert[:0], false, false, false
+	cl, s := c.asClient, c.asServer
+	if cl != nil {
+		s = cl.server
+	} else {
+		cl = s.client
+	}
+	if s != nil {
+		l.drop(s)
+	}
+	if cl != nil {
+		cl.server = nil
+		l.refuse(cl, ServerLost)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"runtime"
 	"strings"
@@ -418,4 +419,33 @@ func TestDrainLetsTransactionsEnd(t *testing.T) {
 	_, err := idle.ReceiveMessage(context.Background())
 	require.ErrorContains(t, err, "refusal 4")
 	require.NoError(t, <-stopped)
+}
+
+// clumsy panics at the first release of a server.
+type clumsy struct {
+	relaytest.Everyone
+	once sync.Once
+}
+
+func (c *clumsy) Yield(*relay.Pool, time.Duration) relay.Verdict {
+	c.once.Do(func() { panic("on purpose") })
+	return relay.Keep
+}
+
+func TestPanicEndsOnlyItsPair(t *testing.T) {
+	limits := &clumsy{}
+	limits.Pressed().Store(true)
+	var log bytes.Buffer
+	r := newRig(t, 2, func(c *relay.Config) { c.Limits, c.Log = limits, slog.New(slog.NewTextHandler(&log, nil)) })
+	a, b := r.client(), r.client()
+	res := b.Exec(context.Background(), "begin")
+	_, err := res.ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, "1", one(t, a, "select 1"), "the answer was there before")
+	_, err = a.Exec(context.Background(), "select 1").ReadAll()
+	require.ErrorContains(t, err, refusal(relay.ServerLost))
+	require.Contains(t, log.String(), "on purpose")
+	require.Equal(t, "1", one(t, b, "select 1"), "another's transaction goes on")
+	require.Equal(t, "1", one(t, r.client(), "select 1"))
+	require.Equal(t, 1, r.stats().Servers-r.stats().Idle, "the one of the transaction")
 }

@@ -369,7 +369,7 @@ func (l *loop) void(s *server, x owed, own bool) {
 			c.parsing, c.unnamed = false, false
 			return
 		}
-		if x.due == forParse {
+		if x.due == forParse && !s.due.prepares(x.st) {
 			l.forget(s, x.st)
 		}
 		names := []map[string]*statement{c.names, c.batch.command.names}
@@ -388,7 +388,7 @@ func (l *loop) void(s *server, x owed, own bool) {
 			c.unnamed = false
 		case x.closes:
 			l.spare(s, x.st)
-		case x.st != nil:
+		case x.st != nil && !s.due.prepares(x.st):
 			l.forget(s, x.st)
 		}
 	case forClose:
