@@ -115,10 +115,17 @@ func (l *loop) offer(s *server) {
 	l.unqueue(c)
 	p.count.wait.add(l.clock.Sub(c.since))
 	l.pair(c, s)
+	l.begin(c)
+	l.again(&c.conn) // what it sent meanwhile
+}
+
+// begin does what c asked for before it had a server. Whoever has released that is
+// not concerned if it goes wrong.
+func (l *loop) begin(c *client) {
+	defer l.survive(&c.conn)
 	b := c.pending
 	c.pending = nil
 	l.forward(c, b)
-	l.again(&c.conn) // what it sent meanwhile
 }
 
 // why is what a client is told when p could not open a server.

@@ -306,7 +306,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 			l.insert = appendClose(l.insert, nothing)
 			s.due.push(owed{due: forOurs})
 		}
-		x := owed{due: forParse, unnamed: true}
+		x := owed{due: forParse, unnamed: true, mine: c.unnamed}
 		if c.parsing {
 			x.before = &unnamedStatement{body: bytes.Clone(c.last.body), effect: c.last.effect}
 		} else {

@@ -19,6 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nusajournal/dermaga/broker/relay"
+	"github.com/nusajournal/dermaga/broker/wire"
+	"github.com/nusajournal/dermaga/internal/dermagatest"
 	"github.com/nusajournal/dermaga/internal/relaytest"
 )
 
@@ -421,31 +423,32 @@ func TestDrainLetsTransactionsEnd(t *testing.T) {
 	require.NoError(t, <-stopped)
 }
 
-// clumsy panics at the first release of a server.
-type clumsy struct {
-	relaytest.Everyone
-	once sync.Once
-}
-
-func (c *clumsy) Yield(*relay.Pool, time.Duration) relay.Verdict {
-	c.once.Do(func() { panic("on purpose") })
-	return relay.Keep
-}
-
 func TestPanicEndsOnlyItsPair(t *testing.T) {
-	limits := &clumsy{}
-	limits.Pressed().Store(true)
-	var log bytes.Buffer
-	r := newRig(t, 2, func(c *relay.Config) { c.Limits, c.Log = limits, slog.New(slog.NewTextHandler(&log, nil)) })
-	a, b := r.client(), r.client()
-	res := b.Exec(context.Background(), "begin")
-	_, err := res.ReadAll()
+	log := &dermagatest.Log{}
+	var once sync.Once
+	r := newRig(t, 2, func(c *relay.Config) {
+		c.Log = slog.New(slog.NewTextHandler(log, nil))
+		explain := c.Explain
+		c.Explain = func(r relay.Refusal, t *relay.Target, about string) wire.Fields {
+			if r == relay.BlockRefused {
+				once.Do(func() { panic("on purpose") })
+			}
+			return explain(r, t, about)
+		}
+	})
+	a, b := r.seat(func(c *relay.Client) { c.Mode = relay.Statement }), r.client()
+	_, err := b.Exec(context.Background(), "begin").ReadAll()
 	require.NoError(t, err)
-	require.Equal(t, "1", one(t, a, "select 1"), "the answer was there before")
-	_, err = a.Exec(context.Background(), "select 1").ReadAll()
-	require.ErrorContains(t, err, refusal(relay.ServerLost))
+	f := pgproto3.NewFrontend(a, a)
+	f.Send(&pgproto3.Query{String: "begin"})
+	require.NoError(t, f.Flush())
+	m, err := f.Receive()
+	require.NoError(t, err)
+	require.Equal(t, refusal(relay.ServerLost), m.(*pgproto3.ErrorResponse).Message)
+	_, err = f.Receive()
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Contains(t, log.String(), "on purpose")
 	require.Equal(t, "1", one(t, b, "select 1"), "another's transaction goes on")
 	require.Equal(t, "1", one(t, r.client(), "select 1"))
-	require.Equal(t, 1, r.stats().Servers-r.stats().Idle, "the one of the transaction")
+	require.Equal(t, 2, r.stats().Servers)
 }

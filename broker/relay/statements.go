@@ -366,7 +366,7 @@ func (l *loop) void(s *server, x owed, own bool) {
 			if own { // PostgreSQL has forgotten the one before, too
 				c.last.forget()
 			}
-			c.parsing, c.unnamed = false, false
+			c.parsing, c.unnamed = false, own || x.mine
 			return
 		}
 		if x.due == forParse && !s.due.prepares(x.st) {
