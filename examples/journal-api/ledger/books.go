@@ -72,3 +72,6 @@ func (b *Books) note(ctx context.Context, tx pgx.Tx, action, entity string, id a
 	_, err := tx.Exec(ctx, insert, b.actor.Email, action, entity, text(id))
 	return err
 }
+
+// Actor returns the user that the books were opened for.
+func (b *Books) Actor() User { return b.actor }

@@ -80,3 +80,6 @@ func (d *Date) ScanDate(v pgtype.Date) error {
 	*d = Date{v.Time}
 	return nil
 }
+
+// Month returns the month of the year.
+func (d Date) Month() time.Month { return d.day.Month() }
