@@ -21,8 +21,9 @@ import (
 type clientError struct {
 	code, msg    string
 	detail, hint string
-	cause        error // for the log: the client is not told
-	passing      bool  // what it tells of is over by itself, so that others may wait
+	reason       string // for programs, where one SQLSTATE has several; in the field Routine
+	cause        error  // for the log: the client is not told
+	passing      bool   // what it tells of is over by itself, so that others may wait
 }
 
 func (e *clientError) Error() string {
@@ -55,13 +56,13 @@ func (e *clientError) at(conn string) *clientError {
 // Fields is e as the relay passes it on. All errors of a ceremony end it, so
 // all are FATAL.
 func (e *clientError) Fields() wire.Fields {
-	return wire.Fields{Severity: "FATAL", Code: e.code, Message: e.msg, Detail: e.detail, Hint: e.hint}
+	return wire.Fields{Severity: "FATAL", Code: e.code, Message: e.msg, Detail: e.detail, Hint: e.hint, Routine: e.reason}
 }
 
 func (e *clientError) response() *pgproto3.ErrorResponse {
 	return &pgproto3.ErrorResponse{
 		Severity: "FATAL", SeverityUnlocalized: "FATAL",
-		Code: e.code, Message: e.msg, Detail: e.detail, Hint: e.hint,
+		Code: e.code, Message: e.msg, Detail: e.detail, Hint: e.hint, Routine: e.reason,
 	}
 }
 
@@ -219,12 +220,21 @@ var errRegistryDown = &clientError{
 
 // Routing: only who has authenticated is told any of this.
 
+// Reasons that package tenancy and other programs go by.
+const (
+	reasonUnknown      = "tenant_unknown"
+	reasonSuspended    = "tenant_suspended"
+	reasonProvisioning = "tenant_provisioning"
+	reasonMigrating    = "tenant_migrating"
+)
+
 func errNoTenant(database string) *clientError {
 	return &clientError{
 		code:   pgerrcode.InvalidCatalogName,
 		msg:    fmt.Sprintf("database %q does not exist", database),
 		detail: "no such database: " + database,
 		hint:   "the database is the slug of a tenant; there is none of that name for this login",
+		reason: reasonUnknown,
 	}
 }
 
@@ -234,22 +244,25 @@ func errSuspended(slug, reason string) *clientError {
 		msg:    fmt.Sprintf("tenant %q is suspended", slug),
 		detail: reason,
 		hint:   "ask the operator to find the cause in the tenant's activities and to resume it",
+		reason: reasonSuspended,
 	}
 }
 
 func errProvisioning(slug string) *clientError {
 	return &clientError{
-		code: pgerrcode.CannotConnectNow,
-		msg:  fmt.Sprintf("tenant %q is still being provisioned", slug),
-		hint: "try again in a moment",
+		code:   pgerrcode.CannotConnectNow,
+		msg:    fmt.Sprintf("tenant %q is still being provisioned", slug),
+		hint:   "try again in a moment",
+		reason: reasonProvisioning,
 	}
 }
 
 func errMigrating(slug string) *clientError {
 	return &clientError{
-		code: pgerrcode.CannotConnectNow,
-		msg:  fmt.Sprintf("tenant %q is being migrated", slug),
-		hint: "the migration took longer than new connections are held for; try again in a moment",
+		code:   pgerrcode.CannotConnectNow,
+		msg:    fmt.Sprintf("tenant %q is being migrated", slug),
+		hint:   "the migration took longer than new connections are held for; try again in a moment",
+		reason: reasonMigrating,
 	}
 }
 

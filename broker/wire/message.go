@@ -160,6 +160,7 @@ func appendInt(b []byte, n int) []byte {
 // (PostgreSQL 18 manual, 54.8).
 type Fields struct {
 	Severity, Code, Message, Detail, Hint string
+	Routine                               string // where PostgreSQL names a function of its source
 }
 
 // AppendError appends an ErrorResponse.
@@ -173,7 +174,7 @@ func appendFields(b []byte, kind byte, f Fields) []byte {
 	for _, x := range []struct {
 		field byte
 		value string
-	}{{'S', f.Severity}, {'V', f.Severity}, {'C', f.Code}, {'M', f.Message}, {'D', f.Detail}, {'H', f.Hint}} {
+	}{{'S', f.Severity}, {'V', f.Severity}, {'C', f.Code}, {'M', f.Message}, {'D', f.Detail}, {'H', f.Hint}, {'R', f.Routine}} {
 		if x.value != "" {
 			b = String(append(b, x.field), x.value)
 		}
@@ -205,6 +206,8 @@ func ParseError(body []byte) (f Fields) {
 			f.Detail = string(s)
 		case 'H':
 			f.Hint = string(s)
+		case 'R':
+			f.Routine = string(s)
 		}
 		body = rest
 	}
