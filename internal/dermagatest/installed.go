@@ -25,10 +25,39 @@ const installLimit = 5 * time.Minute
 // first run after a change of those has to fetch anything.
 func Installed(t *testing.T, suite, what, version string, pins []string, fill func(ctx context.Context, dir string) error) string {
 	t.Helper()
+	from := filepath.Join("testdata", what)
+	return installed(t, from, suite, what, version, pins, func(ctx context.Context, dir string) error {
+		if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+			return err
+		}
+		return fill(ctx, dir)
+	})
+}
+
+// InstalledFor is Installed for a program elsewhere in the repository: the folder
+// begins with a copy of its pins only, which lie in the folder from.
+func InstalledFor(t *testing.T, from, suite, what, version string, pins []string, fill func(ctx context.Context, dir string) error) string {
+	t.Helper()
+	return installed(t, from, suite, what, version, pins, func(ctx context.Context, dir string) error {
+		for _, pin := range pins {
+			text, err := os.ReadFile(filepath.Join(from, pin))
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(dir, pin), text, 0o644); err != nil {
+				return err
+			}
+		}
+		return fill(ctx, dir)
+	})
+}
+
+func installed(t *testing.T, from, suite, what, version string, pins []string, fill func(ctx context.Context, dir string) error) string {
+	t.Helper()
 	hash := sha256.New()
 	fmt.Fprintln(hash, version, runtime.GOARCH)
 	for _, pin := range pins {
-		text, err := os.ReadFile(filepath.Join("testdata", what, pin))
+		text, err := os.ReadFile(filepath.Join(from, pin))
 		require.NoError(t, err)
 		fmt.Fprintf(hash, "%s %d\n%s", pin, len(text), text)
 	}
@@ -44,7 +73,6 @@ func Installed(t *testing.T, suite, what, version string, pins []string, fill fu
 	half, err := os.MkdirTemp(filepath.Dir(dir), what+"-half-")
 	require.NoError(t, err)
 	defer os.RemoveAll(half)
-	require.NoError(t, os.CopyFS(half, os.DirFS(filepath.Join("testdata", what))))
 	ctx, cancel := context.WithTimeout(t.Context(), installLimit)
 	defer cancel()
 	require.NoError(t, fill(ctx, half))

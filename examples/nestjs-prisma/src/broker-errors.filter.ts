@@ -1,6 +1,7 @@
-import { type ArgumentsHost, Catch, HttpException, HttpStatus } from '@nestjs/common'
+import { type ArgumentsHost, BadRequestException, Catch, HttpException, HttpStatus } from '@nestjs/common'
 import { BaseExceptionFilter } from '@nestjs/core'
 import type { Response } from 'express'
+import { Prisma } from './generated/prisma/client.js'
 
 // What the broker or the database said, as @prisma/adapter-pg passes it on: in
 // meta of Prisma's error, or by itself where the COMMIT failed.
@@ -30,6 +31,9 @@ function statusOf({ kind, originalCode: code = '', originalMessage: message = ''
 @Catch()
 export class BrokerErrors extends BaseExceptionFilter {
   override catch(exception: unknown, host: ArgumentsHost): void {
+    if (exception instanceof Prisma.PrismaClientValidationError) {
+      return super.catch(new BadRequestException('the body does not have what this takes'), host)
+    }
     const cause = causeOf(exception)
     const status = cause && statusOf(cause)
     if (!status) return super.catch(exception, host)
