@@ -3,6 +3,7 @@ module github.com/nusajournal/dermaga/examples/journal-api
 go 1.26.0
 
 require (
+	github.com/danielgtaylor/huma/v2 v2.37.2
 	github.com/jackc/pgerrcode v0.0.0-20250907135507-afb5586c32a6
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/nusajournal/dermaga v0.0.0
