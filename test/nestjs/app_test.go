@@ -157,8 +157,7 @@ func start(t *testing.T, databaseURL string, env ...string) *app {
 			}
 		case <-time.After(programLimit):
 			_ = cmd.Process.Kill()
-			<-ended
-			require.Fail(t, "the application does not end", said.String())
+			require.Fail(t, "the application does not end", "%v\n%s", <-ended, said.String())
 		}
 	})
 	select {

@@ -129,7 +129,23 @@ func TestOwnerLoginChangesItsTenantOnly(t *testing.T) {
 	require.ErrorContains(t, err, "a service login would own nothing")
 }
 
-// The baseline stands for what Dermaga makes: Prisma plays it in shadow databases.
+// What a shadow database of `prisma migrate dev` gets.
+func TestMigrationsMakeAnEmptyDatabaseAnApplicationsOwn(t *testing.T) {
+	server := connect(t, around("postgres"))
+	_, err := server.Exec(t.Context(), `CREATE DATABASE shadow`)
+	require.NoError(t, err)
+	conn := connect(t, around("shadow"))
+	for _, name := range []string{baseline, notes} {
+		sql, err := os.ReadFile(filepath.Join(example, "prisma/migrations", name, "migration.sql"))
+		require.NoError(t, err)
+		_, err = conn.Exec(t.Context(), string(sql))
+		require.NoError(t, err)
+	}
+	_, err = conn.Exec(t.Context(), `SELECT FROM notes JOIN accounts ON accounts.id = account_id`)
+	require.NoError(t, err)
+}
+
+// The baseline stands for what Dermaga makes.
 func TestBaselineIsWhatDermagaMakes(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(example, "prisma/migrations", baseline, "migration.sql"))
 	require.NoError(t, err)
