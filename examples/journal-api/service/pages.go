@@ -82,7 +82,20 @@ func (s *service) failPage(w http.ResponseWriter, r *http.Request, status int, d
 	if !sessionOf(r.Context()).May(tenant) {
 		tenant = ""
 	}
-	s.render(w, r, status, "fault", page{Title: http.StatusText(status), Tenant: tenant, Data: detail})
+	s.render(w, r, status, "fault", page{Title: titleOf(status), Tenant: tenant, Data: detail})
+}
+
+// titleOf is a status in words for people.
+func titleOf(status int) string {
+	switch {
+	case status == http.StatusNotFound:
+		return "Not found"
+	case status == http.StatusForbidden:
+		return "Not allowed"
+	case status < http.StatusInternalServerError:
+		return "Not possible"
+	}
+	return "Not available"
 }
 
 // pageRoutes returns the handler of everything that people look at.
