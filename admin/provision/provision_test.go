@@ -262,6 +262,7 @@ func TestServerCanBePreparedByARoleThatIsNoSuperuser(t *testing.T) {
 	made, err := provision.Tenant(ctx, b.deps, provision.Request{Slug: "managed", Server: "managed", Actor: "test"})
 	require.NoError(t, err)
 	require.Equal(t, "managed", made.Tenant.Server)
+	require.NoError(t, provision.Owner(ctx, b.deps, made.Tenant.ID, "test"))
 
 	_, err = provision.Run(ctx, b.deps, provision.Request{Slug: "unmanaged", Server: "managed", Actor: "test"}, faultAfter(10))
 	var failure *provision.Failure

@@ -129,6 +129,32 @@ func TestOwnerLoginChangesItsTenantOnly(t *testing.T) {
 	require.ErrorContains(t, err, "a service login would own nothing")
 }
 
+// The owner's pool is not the application's, and what a function leaves behind in a
+// session must not reach the application's next client.
+func TestFunctionOfAnOwnerIsKnownToTheApplicationsServersAtOnce(t *testing.T) {
+	ctx := t.Context()
+	one, other := connect(t, dev.url+"pt-media-nusa"), connect(t, dev.url+"pt-media-nusa")
+	const who = `SELECT coalesce(current_setting('app.actor', true), '')`
+	seen := func(conn *pgx.Conn) (actor string) {
+		require.NoError(t, conn.QueryRow(ctx, who).Scan(&actor))
+		return actor
+	}
+	require.Empty(t, seen(one)) // servers of the application's are there before the function
+	require.Empty(t, seen(other))
+
+	url, err := login(ctx, "functions", "--tenant", "pt-media-nusa", "--role", "owner")
+	require.NoError(t, err)
+	_, err = connect(t, url).Exec(ctx, `CREATE FUNCTION act_as(actor text) RETURNS text LANGUAGE sql AS
+		$$ SELECT set_config('app.actor', actor, false) $$`)
+	require.NoError(t, err)
+	for range rounds {
+		_, err := one.Exec(ctx, `SELECT act_as('sari')`)
+		require.NoError(t, err)
+		require.Empty(t, seen(other))
+		require.Equal(t, "sari", seen(one))
+	}
+}
+
 // What a shadow database of `prisma migrate dev` gets.
 func TestMigrationsMakeAnEmptyDatabaseAnApplicationsOwn(t *testing.T) {
 	server := connect(t, around("postgres"))
