@@ -32,6 +32,9 @@ func Repair(ctx context.Context, deps Deps, route *registry.Route) error {
 	return err
 }
 
+// rekeyTries is for more instances than notice a changed password at once.
+const rekeyTries = 20
+
 func rekey(ctx context.Context, deps Deps, route *registry.Route) error {
 	if route.CredentialErr != nil {
 		return route.CredentialErr
@@ -46,9 +49,12 @@ func rekey(ctx context.Context, deps Deps, route *registry.Route) error {
 	}
 	defer closeConn(conn)
 	set := "ALTER ROLE " + quote(route.Role) + " LOGIN VALID UNTIL 'infinity' PASSWORD " + quoteLiteral(verifier)
-	_, err = conn.Exec(ctx, set)
-	if refused(err, pgerrcode.InternalError) { // another instance has just updated the same row
-		_, err = conn.Exec(ctx, set)
+	// Other instances may be updating the same row: one of those that meet gets
+	// through each time.
+	for range rekeyTries {
+		if _, err = conn.Exec(ctx, set); !refused(err, pgerrcode.InternalError) {
+			break
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("set the password of role %s: %w", route.Role, err)
