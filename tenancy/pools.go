@@ -78,4 +78,9 @@ func (s *pools) oldestFirst() []*pool {
 	return all
 }
 
-func (s *pools) slugs() []string { return slices.Sorted(maps.Keys(s.bySlug)) }
+// slugs are in alphabetical order, and never nil: [] in JSON.
+func (s *pools) slugs() []string {
+	all := slices.AppendSeq([]string{}, maps.Keys(s.bySlug))
+	slices.Sort(all)
+	return all
+}

@@ -54,6 +54,7 @@ var rules = []rule{
 	}},
 	{folder: "registry/slug", own: nothing, others: nothing},
 	{folder: "registry/peer", own: []string{"registry"}, others: nothing},
+	{folder: "tenancy", own: []string{"registry/slug"}, others: []string{"github.com/jackc/pgx/v5", "github.com/jackc/pgerrcode"}},
 	{folder: "migrations", own: nothing, others: []string{
 		"github.com/jackc/pgx/v5", "github.com/jackc/pgerrcode", "github.com/golang-migrate/migrate/v4",
 	}},

@@ -1,0 +1,86 @@
+package tenancy_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/nusajournal/dermaga/tenancy"
+)
+
+// A service at /:tenantSlug/accounts, each company's own.
+func Example() {
+	clients, err := tenancy.Open(tenancy.Config{URL: os.Getenv("DERMAGA_URL")}) // postgresql://journal-api:…@dermaga:6432/
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer clients.Close(context.Background())
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /accounts", func(w http.ResponseWriter, r *http.Request) {
+		t := tenancy.FromContext(r.Context())
+		rows, err := t.Pool().Query(r.Context(), "select code from accounts order by code")
+		if err != nil {
+			tenancy.WriteError(w, r, err)
+			return
+		}
+		codes, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			tenancy.WriteError(w, r, err)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(codes)
+	})
+	withTenant := clients.Middleware(tenancy.StripPrefix(), tenancy.Skip("/metrics"))
+	log.Fatal(http.ListenAndServe("127.0.0.1:8080", withTenant(mux)))
+}
+
+// A job outside of any request gets its tenants by itself.
+func ExampleClients_Get() {
+	clients, err := tenancy.Open(tenancy.Config{URL: os.Getenv("DERMAGA_URL"), MaxTenants: 10})
+	if err != nil {
+		log.Fatal(err)
+	}
+	closePeriod := func(ctx context.Context, slug string) error {
+		t, err := clients.Get(ctx, slug)
+		if err != nil {
+			return err
+		}
+		defer t.Release()
+		_, err = t.Pool().Exec(ctx, "update periods set status = 'CLOSED' where name = $1", "2026-10")
+		return err
+	}
+	if err := closePeriod(context.Background(), "pt-media-nusa"); err != nil {
+		log.Print(err)
+	}
+}
+
+// Which tenants this process is connected to, as the first version's getStats.
+func ExampleClients_Stats() {
+	clients, err := tenancy.Open(tenancy.Config{URL: "postgresql://journal-api:secret@dermaga:6432/"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	stats, _ := json.Marshal(clients.Stats())
+	fmt.Println(string(stats))
+	// Output: {"activeConnections":0,"maxConnections":50,"tenants":[]}
+}
+
+// What a client of the service is told when it names no tenant.
+func ExampleClients_Middleware() {
+	clients, err := tenancy.Open(tenancy.Config{URL: "postgresql://journal-api:secret@dermaga:6432/"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	h := clients.Middleware()(http.NotFoundHandler())
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/PT%20Media/accounts", nil))
+	fmt.Println(w.Code, w.Body)
+	// Output: 404 {"title":"Tenant not found","status":404,"detail":"The name is not that of a tenant."}
+}
