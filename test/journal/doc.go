@@ -15,4 +15,5 @@
 //	database_test.go what the databases hold in the end
 //	swap_test.go     a proxy that takes one tenant for another
 //	journal_test.go  the tests
+//	readme_test.go   the commands of the example's README
 package journal
