@@ -42,6 +42,33 @@ stays in the data folder, and the next start finds it there.`,
 		}
 		return dev(cmd.Context(), o, cmd.OutOrStdout(), newLog(o, s))
 	}
+	cmd.AddCommand(newDevURL(s))
+	return cmd
+}
+
+// newDevURL is for a shell: psql "$(dermaga dev url)".
+func newDevURL(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "url",
+		Short: "Print the connection URL of the tenant demo of a running dermaga dev, password included",
+		Args:  noArgs,
+	}
+	settings := takeSettings(cmd, s, dataGroup)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o, err := settings.resolve()
+		if err != nil {
+			return err
+		}
+		info, path, err := runningDev(o, s)
+		switch {
+		case err != nil:
+			return err
+		case len(info.Tenants) == 0:
+			return fmt.Errorf("no dermaga dev runs: it would have written %s", path)
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), info.Tenants[0].URL)
+		return err
+	}
 	return cmd
 }
 
