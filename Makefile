@@ -33,8 +33,8 @@ test: ## Test everything with -race on a real PostgreSQL, real clients included
 	$(TOOL) gotestsum --format pkgname -- -race -timeout 12m -run '$(RUN)' ./...
 
 .PHONY: test-clients
-test-clients: ## Only psql, pgbench, pg_dump and the drivers, through a running broker
-	$(GO) test -race -count 1 -v -run '$(RUN)' ./test/clients
+test-clients: ## Only psql, pgbench, pg_dump and the drivers, through a broker; writes what came of it into docs
+	$(GO) test -race -count 1 -v -run '$(RUN)' ./test/clients -update
 
 .PHONY: test-suites
 test-suites: ## Drivers' own test suites, directly and through a broker: twenty minutes; RUN narrows

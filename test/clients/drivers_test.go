@@ -8,21 +8,21 @@ import (
 )
 
 func TestNodePostgresSeesWhatItSeesDirectly(t *testing.T) {
-	sameBothWays(t, nodeProgram(t, "pg.mjs"))
+	sameBothWays(t, nodeProgram(t, "node/pg.mjs"))
 }
 
 func TestPrismaSeesWhatItSeesDirectly(t *testing.T) {
-	sameBothWays(t, nodeProgram(t, "prisma.mjs"))
+	sameBothWays(t, nodeProgram(t, "node/prisma.mjs"))
 }
 
 func TestPsycopgSeesWhatItSeesDirectly(t *testing.T) {
-	sameBothWays(t, pythonProgram(t, "psycopg_query.py"))
+	sameBothWays(t, pythonProgram(t, "python/psycopg_query.py"))
 }
 
 // libpq 18, which psycopg brings along, can begin with TLS at once, and speaks
 // protocol 3.2 with its longer cancel keys. It has to get what it insists on.
 func TestPsycopgWithProtocol32AndDirectTLS(t *testing.T) {
-	p := pythonProgram(t, "psycopg_query.py")
+	p := pythonProgram(t, "python/psycopg_query.py")
 	everyWay(t, func(t *testing.T, w way) {
 		newest := address(t, w.through(t), "min_protocol_version", "3.2", "max_protocol_version", "3.2")
 		if w.transport == encrypted {

@@ -17,8 +17,8 @@ import (
 // nodeForPrisma is the oldest Node.js that Prisma 7 runs on.
 const nodeForPrisma = 20
 
-// nodeProgram returns a program that runs a script of testdata/node with the
-// packages of its package-lock.json and a generated Prisma client.
+// nodeProgram returns a program that runs a script of testdata with the packages
+// of testdata/node/package-lock.json and a generated Prisma client.
 func nodeProgram(t *testing.T, script string) program {
 	t.Helper()
 	const packages = "nodejs npm"
@@ -49,15 +49,16 @@ func nodeProgram(t *testing.T, script string) program {
 
 	// Node looks for packages beside the script.
 	work := t.TempDir()
-	text, err := os.ReadFile(filepath.Join("testdata/node", script))
+	text, err := os.ReadFile(filepath.Join("testdata", script))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(work, script), text, 0o644))
+	beside := filepath.Join(work, filepath.Base(script))
+	require.NoError(t, os.WriteFile(beside, text, 0o644))
 	require.NoError(t, os.Symlink(filepath.Join(dir, "node_modules"), filepath.Join(work, "node_modules")))
-	return program{path: node, args: []string{filepath.Join(work, script)}}
+	return program{path: node, args: []string{beside}}
 }
 
-// pythonProgram returns a program that runs a script of testdata/python with
-// the packages of its requirements.txt.
+// pythonProgram returns a program that runs a script of testdata with the
+// packages of testdata/python/requirements.txt.
 func pythonProgram(t *testing.T, script string) program {
 	t.Helper()
 	const packages = "python3 python3-pip"
@@ -78,7 +79,7 @@ func pythonProgram(t *testing.T, script string) program {
 		return nil
 	})
 	return program{
-		path: python, args: []string{filepath.Join("testdata/python", script)},
+		path: python, args: []string{filepath.Join("testdata", script)},
 		env: []string{"PYTHONPATH=" + filepath.Join(dir, "packages"), "PYTHONDONTWRITEBYTECODE=1"},
 	}
 }
