@@ -94,7 +94,9 @@ func serve(ctx context.Context, args []string, errs io.Writer) (err error) {
 	if err != nil {
 		err = errors.Join(fmt.Errorf("requests did not end: %w", err), server.Close())
 	}
-	<-ended
+	if closed := <-ended; !errors.Is(closed, http.ErrServerClosed) {
+		err = errors.Join(err, closed)
+	}
 	return err
 }
 

@@ -36,6 +36,11 @@ func readme(t *testing.T) (blocks []block) {
 // The README's commands run in its order, in folders of the test's own, and print
 // what it says, other than the day.
 func TestTheReadmeOfTheExampleIsTrue(t *testing.T) {
+	for _, program := range []string{"bash", "curl", "openssl"} {
+		if _, err := exec.LookPath(program); err != nil && os.Getenv("CI") != "true" {
+			t.Skip("install " + program)
+		}
+	}
 	ctx := bounded(t)
 	root := t.TempDir()
 	folder := filepath.Join(root, "examples", "journal-api")

@@ -23,6 +23,10 @@ import (
 	"github.com/nusajournal/dermaga/internal/dermagatest"
 )
 
+// maxTenants are fewer than there are companies: the API closes and opens pools all
+// the time, those in use included.
+const maxTenants = "7"
+
 // A town is companies of one test's own, and the file of their users.
 type town struct {
 	companies []*company
@@ -112,7 +116,7 @@ func (tn *town) putUser(ctx context.Context, email, slugs string) error {
 func (tn *town) serve(ctx context.Context, t *testing.T, brokerURL string) string {
 	t.Helper()
 	api, err := dermagatest.Start(world.api, []string{"JOURNAL_BROKER_URL=" + brokerURL},
-		"serve", "-listen", "127.0.0.1:0", "-users", tn.users, "-log-json")
+		"serve", "-listen", "127.0.0.1:0", "-users", tn.users, "-max-tenants", maxTenants, "-log-json")
 	if err != nil {
 		t.Fatal(err)
 	}

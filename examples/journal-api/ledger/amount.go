@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -17,9 +18,9 @@ import (
 // that is an error where it is read and never a wrong number.
 type Amount int64
 
-// maxDigits of the whole part keep any Amount that is typed in, and the sum of
-// ninety of them, within the bounds.
-const maxDigits = 15
+// maxDigits of the whole part, as typed in, keep the sum of the longest entry well
+// within the bounds.
+const maxDigits = 14
 
 // ParseAmount reads what String writes; the decimals may be missing.
 func ParseAmount(s string) (Amount, error) {
@@ -94,9 +95,32 @@ func (a *Amount) ScanNumeric(n pgtype.Numeric) error {
 			return errors.New("an amount has two decimals")
 		}
 	}
-	if !sen.IsInt64() {
-		return errors.New("amount is out of bounds")
+	if !sen.IsInt64() || sen.Int64() == math.MinInt64 { // which has no opposite
+		return errBounds
 	}
 	*a = Amount(sen.Int64())
+	return nil
+}
+
+var errBounds = refuse("an amount or a sum is beyond 92233720368547758.07")
+
+// A tally adds amounts up and remembers whether a sum was out of bounds.
+type tally struct{ over bool }
+
+func (t *tally) sum(amounts ...Amount) (sum Amount) {
+	for _, a := range amounts {
+		next := sum + a
+		if a > 0 && next < sum || a < 0 && next > sum || next == math.MinInt64 {
+			t.over = true
+		}
+		sum = next
+	}
+	return sum
+}
+
+func (t *tally) err() error {
+	if t.over {
+		return errBounds
+	}
 	return nil
 }

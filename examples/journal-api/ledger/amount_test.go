@@ -15,7 +15,7 @@ import (
 func TestAmountsAreStringsOfExactDecimals(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]ledger.Amount{
-		"0": 0, "0.5": 50, "-0.05": -5, "1110000.00": 111000000, "000000000000000001": 100, "999999999999999.99": 99999999999999999,
+		"0": 0, "0.5": 50, "-0.05": -5, "1110000.00": 111000000, "000000000000000001": 100, "99999999999999.99": 9999999999999999,
 	} {
 		a, err := ledger.ParseAmount(text)
 		require.NoError(t, err, text)
@@ -24,7 +24,7 @@ func TestAmountsAreStringsOfExactDecimals(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, a, back)
 	}
-	for _, text := range []string{"", "-", ".", "1.", ".5", "1.005", "1,5", "1e3", "+1", "--1", "1 000", "1.110.000,00", "NaN", "1000000000000000", "１"} {
+	for _, text := range []string{"", "-", ".", "1.", ".5", "1.005", "1,5", "1e3", "+1", "--1", "1 000", "1.110.000,00", "NaN", "100000000000000", "１"} {
 		_, err := ledger.ParseAmount(text)
 		require.Error(t, err, text)
 	}

@@ -56,13 +56,14 @@ func (b *Books) BalanceSheet(ctx context.Context, on Date) (BalanceSheet, error)
 	var kind string
 	var r SectionRow
 	var before, current Amount
+	var add tally
 	err := b.look(ctx, func(tx pgx.Tx) error {
 		for _, section := range sections { // of an earlier try
 			section.Rows, section.Total = []SectionRow{}, 0
 		}
 		rows, _ := tx.Query(ctx, sums, on) // its error comes out of the rows
 		_, err := pgx.ForEachRow(rows, []any{&kind, &r.Account, &r.NameID, &r.NameEN, &r.Amount}, func() error {
-			sections[kind].add(r)
+			sections[kind].add(&add, r)
 			return nil
 		})
 		if err != nil {
@@ -87,11 +88,14 @@ func (b *Books) BalanceSheet(ctx context.Context, on Date) (BalanceSheet, error)
 			if err != nil && err != pgx.ErrNoRows {
 				return err
 			}
-			s.Equity.add(row)
+			s.Equity.add(&add, row)
 		}
 		return nil
 	})
-	s.LiabilitiesAndEquity = s.Liabilities.Total + s.Equity.Total
+	if err != nil {
+		return s, err
+	}
+	s.LiabilitiesAndEquity = add.sum(s.Liabilities.Total, s.Equity.Total)
 	s.Balanced = s.Assets.Total == s.LiabilitiesAndEquity
-	return s, err
+	return s, add.err()
 }

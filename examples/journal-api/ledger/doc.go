@@ -8,10 +8,10 @@
 // balanced, is in an open period, and never changes. Their words reach the caller
 // unchanged, as *pgconn.PgError.
 //
-// The order to read the files in: books.go (a transaction), amount.go and date.go
-// (exact values), accounts.go, periods.go, draft.go, taxes.go, entries.go,
-// posting.go, reverse.go, then the reports: trialbalance.go, generalledger.go,
-// profitandloss.go, balancesheet.go.
+// The order to read the files in: books.go (a transaction), refusal.go (errors),
+// amount.go and date.go (exact values), users.go (who may what), accounts.go,
+// periods.go, draft.go, taxes.go, entries.go, posting.go, reverse.go, then the
+// reports: trialbalance.go, generalledger.go, profitandloss.go, balancesheet.go.
 //
 // Nothing here starts goroutines.
 package ledger

@@ -183,6 +183,41 @@ func TestFiftyPostingsAtOnceLeaveNoGapInTheNumbers(t *testing.T) {
 	}
 }
 
+// A sequence keeps count across the transactions that are undone.
+func TestATransactionThatLosesToOthersIsTriedAgainButNotForEver(t *testing.T) {
+	t.Parallel()
+	for code, tries := range map[string]int{pgerrcode.SerializationFailure: 3, pgerrcode.DeadlockDetected: 5, pgerrcode.LockNotAvailable: 2} {
+		b, pool := open(t)
+		_, err := pool.Exec(t.Context(), fmt.Sprintf(`CREATE SEQUENCE tries;
+			CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			  IF nextval('tries') < %d THEN RAISE EXCEPTION 'lost' USING ERRCODE = '%s'; END IF;
+			  RETURN NEW;
+			END $$;
+			CREATE TRIGGER lose BEFORE INSERT ON journal_lines FOR EACH STATEMENT EXECUTE FUNCTION lose()`, tries, code))
+		require.NoError(t, err)
+		_, err = b.AddPosted(t.Context(), entry("2026-01-05", "1-1100", "3-1000", "100"), "")
+		if code == pgerrcode.LockNotAvailable {
+			refusedByDatabase(t, err, code, "lost")
+			continue
+		}
+		require.NoError(t, err)
+		all, err := b.Entries(t.Context(), ledger.EntryFilter{})
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		require.Equal(t, "JU/2026/000001", all[0].Number)
+	}
+
+	b, pool := open(t)
+	_, err := pool.Exec(t.Context(), `CREATE SEQUENCE tries;
+		CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		  RAISE EXCEPTION 'lost the %th time', nextval('tries') USING ERRCODE = '40001';
+		END $$;
+		CREATE TRIGGER lose BEFORE INSERT ON journal_lines FOR EACH STATEMENT EXECUTE FUNCTION lose()`)
+	require.NoError(t, err)
+	_, err = b.AddPosted(t.Context(), entry("2026-01-05", "1-1100", "3-1000", "100"), "")
+	refusedByDatabase(t, err, pgerrcode.SerializationFailure, "lost the 5th time")
+}
+
 func TestWhatAnEntryMayNotBeIsSaidBeforeTheDatabaseIsAsked(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t)

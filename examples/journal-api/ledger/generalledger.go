@@ -85,11 +85,12 @@ func (b *Books) GeneralLedger(ctx context.Context, code string, from, to Date) (
 		own = -1
 	}
 	g.Opening *= own
-	g.Closing = g.Opening + own*(g.Debit-g.Credit)
+	var add tally
+	g.Closing = add.sum(g.Opening, own*g.Debit, -own*g.Credit)
 	balance := g.Opening
 	for i := range g.Lines {
-		balance += own * (g.Lines[i].Debit - g.Lines[i].Credit)
+		balance = add.sum(balance, own*g.Lines[i].Debit, -own*g.Lines[i].Credit)
 		g.Lines[i].Balance = balance
 	}
-	return g, nil
+	return g, add.err()
 }

@@ -24,9 +24,9 @@ type SectionRow struct {
 	Computed bool   `json:"computed,omitempty" doc:"not posted to this account but computed from the others"`
 }
 
-func (s *Section) add(r SectionRow) {
+func (s *Section) add(t *tally, r SectionRow) {
 	s.Rows = append(s.Rows, r)
-	s.Total += r.Amount
+	s.Total = t.sum(s.Total, r.Amount)
 }
 
 // A ProfitAndLoss in the order of SAK EMKM, with the habit's subtotals.
@@ -78,13 +78,17 @@ func (b *Books) ProfitAndLoss(ctx context.Context, from, to Date) (ProfitAndLoss
 	rows, _ := b.pool.Query(ctx, sums, from, to) // its error comes out of the rows
 	var section string
 	var r SectionRow
+	var add tally
 	_, err := pgx.ForEachRow(rows, []any{&section, &r.Account, &r.NameID, &r.NameEN, &r.Amount}, func() error {
-		sections[section].add(r)
+		sections[section].add(&add, r)
 		return nil
 	})
-	p.GrossProfit = p.Revenue.Total - p.CostOfSales.Total
-	p.OperatingProfit = p.GrossProfit - p.OperatingExpenses.Total
-	p.ProfitBeforeTax = p.OperatingProfit + p.OtherIncome.Total - p.OtherExpenses.Total
-	p.NetProfit = p.ProfitBeforeTax - p.IncomeTax.Total
-	return p, err
+	if err != nil {
+		return p, err
+	}
+	p.GrossProfit = add.sum(p.Revenue.Total, -p.CostOfSales.Total)
+	p.OperatingProfit = add.sum(p.GrossProfit, -p.OperatingExpenses.Total)
+	p.ProfitBeforeTax = add.sum(p.OperatingProfit, p.OtherIncome.Total, -p.OtherExpenses.Total)
+	p.NetProfit = add.sum(p.ProfitBeforeTax, -p.IncomeTax.Total)
+	return p, add.err()
 }

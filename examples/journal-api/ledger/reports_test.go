@@ -110,6 +110,40 @@ func TestBalanceSheetBalancesWithTheEarningsSoFar(t *testing.T) {
 	}
 }
 
+func TestASumBeyondAnAmountIsAnErrorAndNeverAWrongNumber(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t)
+	large := ledger.Draft{Date: day("2026-01-01"), Description: "large"}
+	for range 100 {
+		large.Lines = append(large.Lines,
+			ledger.DraftLine{Account: "1-1100", Debit: amount("99999999999999.99")},
+			ledger.DraftLine{Account: "3-1000", Credit: amount("99999999999999.99")})
+	}
+	six := func() {
+		for range 6 {
+			post(t, b, large)
+		}
+	}
+	six()
+	from, to := day("2026-01-01"), day("2026-12-31")
+	trial, err := b.TrialBalance(t.Context(), from, to)
+	require.NoError(t, err)
+	require.Equal(t, "59999999999999994.00", trial.Total.Debit.String())
+
+	for i := range large.Lines { // now two accounts hold what fits, but not their sum
+		large.Lines[i].Account = map[string]string{"1-1100": "1-1200", "3-1000": "3-2000"}[large.Lines[i].Account]
+	}
+	six()
+	_, err = b.TrialBalance(t.Context(), from, to)
+	refused(t, err, "a sum is beyond")
+	_, err = b.BalanceSheet(t.Context(), to)
+	refused(t, err, "a sum is beyond")
+
+	six() // and now one account's is too large
+	_, err = b.GeneralLedger(t.Context(), "1-1200", from, to)
+	refused(t, err, "a sum is beyond")
+}
+
 func TestANewAccountHangsBelowItsHeading(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t)

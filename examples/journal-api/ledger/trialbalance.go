@@ -63,15 +63,16 @@ func (b *Books) TrialBalance(ctx context.Context, from, to Date) (TrialBalance, 
 	if err != nil {
 		return t, err
 	}
+	var add tally
 	for _, r := range t.Rows {
-		t.Total.Opening += r.Opening
-		t.Total.Debit += r.Debit
-		t.Total.Credit += r.Credit
-		t.Total.ClosingDebit += r.ClosingDebit
-		t.Total.ClosingCredit += r.ClosingCredit
+		t.Total.Opening = add.sum(t.Total.Opening, r.Opening)
+		t.Total.Debit = add.sum(t.Total.Debit, r.Debit)
+		t.Total.Credit = add.sum(t.Total.Credit, r.Credit)
+		t.Total.ClosingDebit = add.sum(t.Total.ClosingDebit, r.ClosingDebit)
+		t.Total.ClosingCredit = add.sum(t.Total.ClosingCredit, r.ClosingCredit)
 	}
 	t.Balanced = t.Total.Opening == 0 && t.Total.Debit == t.Total.Credit && t.Total.ClosingDebit == t.Total.ClosingCredit
-	return t, nil
+	return t, add.err()
 }
 
 func checkRange(from, to Date) error {

@@ -18,7 +18,7 @@ func (s *service) addTaxes(ops huma.API) {
 	type in struct {
 		InCompany
 		Date  ledger.Date `query:"date" format:"date" doc:"the rates of this day (default: today)"`
-		Price string      `query:"price" pattern:"^[0-9]{1,15}([.][0-9]{1,2})?$" default:"1000000" doc:"before tax"`
+		Price string      `query:"price" pattern:"^[0-9]{1,14}([.][0-9]{1,2})?$" default:"1000000" doc:"before tax"`
 	}
 	get(s, ops, "/taxes", "List the taxes with their rates of a day, and what they make of a price",
 		func(ctx context.Context, b *ledger.Books, in *in) (taxes, error) {

@@ -41,8 +41,8 @@ func (s *service) addLogin(ops huma.API) {
 	})
 }
 
-// login checks a password and issues a token. Who failed is logged, so that
-// guessing shows; the address is what was typed, which may not be one.
+// login checks a password and issues a token. A failure is logged, so that guessing
+// shows, but not what was typed: people type a password where the address belongs.
 func (s *service) login(ctx context.Context, email, password string) (string, session.Session, error) {
 	if len(password) > maxPassword {
 		return "", session.Session{}, &answer{http.StatusUnauthorized, session.ErrLogin.Error()}

@@ -40,7 +40,7 @@ func (s *service) wall(open, inside http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, who))
 		tenant, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		switch {
-		case tenant == "":
+		case r.URL.Path == "/":
 			open.ServeHTTP(w, r)
 		case !who.May(tenant):
 			s.fail(w, r, http.StatusForbidden, notYours)
