@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 
@@ -75,7 +76,7 @@ func (b *Books) AddAccount(ctx context.Context, n NewAccount) (Account, error) {
 	}
 	err := b.change(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, insert, n.Code, n.NameID, n.NameEN, k.kind, k.side, n.Contra).Scan(&a.Parent)
-		if err == pgx.ErrNoRows {
+		if errors.Is(err, pgx.ErrNoRows) {
 			return conflict("account %s exists already", n.Code)
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -85,7 +86,7 @@ func (b *Books) BalanceSheet(ctx context.Context, on Date) (BalanceSheet, error)
 			}
 			row := SectionRow{NameID: computed.nameID, NameEN: computed.nameEN, Amount: computed.amount, Computed: true}
 			err := tx.QueryRow(ctx, role, computed.role).Scan(&row.Account)
-			if err != nil && err != pgx.ErrNoRows {
+			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 				return err
 			}
 			s.Equity.add(&add, row)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -68,8 +69,8 @@ func retryable(err error) bool {
 
 // note writes into the audit log who did what.
 func (b *Books) note(ctx context.Context, tx pgx.Tx, action, entity string, id any) error {
-	const insert = `INSERT INTO audit_log (actor, action, entity, entity_id) VALUES ($1, $2, $3, $4::text)`
-	_, err := tx.Exec(ctx, insert, b.actor.Email, action, entity, text(id))
+	const insert = `INSERT INTO audit_log (actor, action, entity, entity_id) VALUES ($1, $2, $3, $4)`
+	_, err := tx.Exec(ctx, insert, b.actor.Email, action, entity, fmt.Sprint(id))
 	return err
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -140,7 +141,7 @@ func (b *Books) insert(ctx context.Context, tx pgx.Tx, on Date, description stri
 		author = &b.actor.ID
 	}
 	err = tx.QueryRow(ctx, entry, on, description, reverses, author).Scan(&id)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, refuse("no accounting period holds %s: open the year %d first", on, on.Year())
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -78,7 +79,7 @@ func (b *Books) Entry(ctx context.Context, id int64) (e Entry, err error) {
 	err = b.look(ctx, func(tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, selectEntries+" WHERE e.id = $1", id) // its error comes out of the rows
 		e, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Entry])
-		if err == pgx.ErrNoRows {
+		if errors.Is(err, pgx.ErrNoRows) {
 			return notFound("entry %d", id)
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -58,7 +59,7 @@ func (b *Books) GeneralLedger(ctx context.Context, code string, from, to Date) (
 		rows, _ := tx.Query(ctx, account, code) // its error comes out of the rows
 		var err error
 		g.Account, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Account])
-		if err == pgx.ErrNoRows {
+		if errors.Is(err, pgx.ErrNoRows) {
 			return notFound("account %q", shorten(code))
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -76,7 +77,7 @@ func (b *Books) setPeriod(ctx context.Context, id int64, from, to string) (Perio
 		rows, _ := tx.Query(ctx, lock, id) // its error comes out of the rows
 		var err error
 		p, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Period])
-		if err == pgx.ErrNoRows {
+		if errors.Is(err, pgx.ErrNoRows) {
 			return notFound("period %d", id)
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -52,7 +53,7 @@ func (b *Books) post(ctx context.Context, tx pgx.Tx, id int64, document string) 
 	var status, number string
 	var year int
 	err := tx.QueryRow(ctx, lock, id).Scan(&status, &number, &year)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return notFound("entry %d", id)
 	}
 	if err != nil {

@@ -28,5 +28,3 @@ func conflict(format string, args ...any) error {
 func notFound(format string, args ...any) error {
 	return fmt.Errorf(format+": %w", append(args, ErrNotFound)...)
 }
-
-func text(id any) string { return fmt.Sprint(id) }

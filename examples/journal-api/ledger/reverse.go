@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -24,7 +25,7 @@ func (b *Books) Reverse(ctx context.Context, id int64, on Date, description stri
 		var reverses *int64
 		err := tx.QueryRow(ctx, lock, id).Scan(&date, &status, &number, &reverses)
 		switch {
-		case err == pgx.ErrNoRows:
+		case errors.Is(err, pgx.ErrNoRows):
 			return notFound("entry %d", id)
 		case err != nil:
 			return err

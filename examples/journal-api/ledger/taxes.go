@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -59,7 +60,7 @@ func taxOn(ctx context.Context, tx pgx.Tx, on Date, l *line, lines []line) ([]li
 	price := l.debit + l.credit
 	rows, _ := tx.Query(ctx, taxesAt, on, price, l.tax) // its error comes out of the rows
 	t, err := pgx.CollectExactlyOneRow(rows, scanTax)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, refuse("there is no tax %s with a rate on %s", l.tax, on)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -37,7 +38,7 @@ func FindUser(ctx context.Context, pool *pgxpool.Pool, email string) (User, erro
 	const find = `SELECT id::text, email, name, role FROM users WHERE lower(email) = lower($1) AND disabled_at IS NULL`
 	rows, _ := pool.Query(ctx, find, email) // its error comes out of the rows
 	u, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[User])
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return User{}, notFound("user %s", email)
 	}
 	return u, err

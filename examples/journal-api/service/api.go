@@ -67,8 +67,8 @@ func (s *service) api() http.Handler {
 	return problemsOf(mux)
 }
 
-// get, post and remove register an operation. What need gives them are the books
-// of the request's company, for a user who has at least that role there.
+// get registers an operation that reads, and post one that takes the role need: do
+// gets the books of the request's company, for a user who has that role there.
 func get[I, O any](s *service, ops huma.API, path, summary string, do func(context.Context, *ledger.Books, *I) (O, error)) {
 	register(s, ops, http.MethodGet, path, summary, http.StatusOK, ledger.Viewer, do)
 }

@@ -110,9 +110,11 @@ func (s *service) pageRoutes() http.Handler {
 	mux.HandleFunc("GET /auth/login", s.loginForm)
 	mux.HandleFunc("POST /auth/login", s.loginSubmit)
 	mux.HandleFunc("POST /auth/logout", s.logout)
-	mux.HandleFunc("GET /{tenantSlug}", func(w http.ResponseWriter, r *http.Request) {
+	toEntries := func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/"+r.PathValue("tenantSlug")+"/entries", http.StatusSeeOther)
-	})
+	}
+	mux.HandleFunc("GET /{tenantSlug}", toEntries)
+	mux.HandleFunc("GET /{tenantSlug}/{$}", toEntries)
 
 	show := func(path string, page pageOf) { mux.HandleFunc("GET /{tenantSlug}"+path, s.page(ledger.Viewer, page)) }
 	act := func(path string, need ledger.Role, page pageOf) {

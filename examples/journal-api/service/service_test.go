@@ -112,6 +112,11 @@ func TestTheSameAddressIsJSONForProgramsAndAPageForBrowsers(t *testing.T) {
 	require.Contains(t, resp.Header.Get("Content-Security-Policy"), "default-src 'none'")
 	require.Contains(t, resp.Header.Values("Vary"), "Accept")
 	require.Contains(t, text, "<h1>Accounts")
+	a.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for _, front := range []string{"/~", "/~/"} {
+		resp, _ = a.page(http.StatusSeeOther, front)
+		require.Equal(t, "/"+s.slug+"/entries", resp.Header.Get("Location"))
+	}
 
 	for path, media := range map[string]string{"/~/accounts": "application/json", "/~/accounts.html": "text/html; charset=utf-8"} {
 		var got string
