@@ -16,7 +16,7 @@ with ConnectionPool(
         assert conn.pgconn.ssl_in_use
         print("1 connected over TLS")
 
-        for _ in range(10):  # prepared at the fifth time
+        for _ in range(10):  # prepared after five times
             conn.execute("SELECT name_id FROM accounts WHERE code = %s", ("1-1000",)).fetchone()
         print("2 prepared a statement, ran it several times: by default")
 

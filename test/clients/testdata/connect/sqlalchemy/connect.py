@@ -17,7 +17,7 @@ with engine.connect() as conn:
     assert conn.connection.driver_connection.pgconn.ssl_in_use
     print("1 connected over TLS")
 
-    for _ in range(10):  # psycopg prepares at the fifth time
+    for _ in range(10):  # psycopg prepares after five times
         conn.execute(text("SELECT name_id FROM accounts WHERE code = :code"), {"code": "1-1000"}).one()
     print("2 prepared a statement, ran it several times: by psycopg's default")
 
