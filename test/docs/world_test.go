@@ -29,6 +29,7 @@ const patience = 3 * time.Minute
 type world struct {
 	t     *testing.T
 	dir   string // of the run
+	built bool   // its page begins in the repository
 	ports map[string]string // of the run, by those that pages name
 	env   []string
 }
@@ -51,6 +52,7 @@ func newWorld(t *testing.T, kind string) *world {
 		"DERMAGA_LISTEN=127.0.0.1:"+w.ports["6432"], "DERMAGA_ADMIN_LISTEN=127.0.0.1:"+w.ports["6433"])
 	switch kind {
 	case "":
+		w.built = true
 	case "dev":
 		w.beside(step{command: "dermaga dev", until: "Ctrl-C ends everything"})
 	case "server":
@@ -95,7 +97,10 @@ func (w *world) command(ctx context.Context, s step) *exec.Cmd {
 trap 'rc=$?; export -p >%[1]s; exit $rc' EXIT
 %[2]s
 %[3]s`, state, strict, text))
-	cmd.Dir, cmd.Env = root, w.env
+	cmd.Dir, cmd.Env = w.dir, w.env
+	if w.built { // its commands begin with make
+		cmd.Dir = root
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	return cmd
