@@ -28,8 +28,8 @@ const patience = 3 * time.Minute
 // as they can tell.
 type world struct {
 	t     *testing.T
-	dir   string // of the run
-	built bool   // its page begins in the repository
+	dir   string            // of the run
+	built bool              // its page begins in the repository
 	ports map[string]string // of the run, by those that pages name
 	env   []string
 }

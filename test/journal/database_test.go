@@ -17,7 +17,7 @@ type found struct {
 
 // searchDatabase looks directly, as a superuser, at every column of every table.
 func searchDatabase(ctx context.Context, c *company) (f found, err error) {
-	cfg, err := pgx.ParseConfig(world.info.ServerURL)
+	cfg, err := pgx.ParseConfig(world.Info.ServerURL)
 	if err != nil {
 		return f, err
 	}

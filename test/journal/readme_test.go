@@ -46,7 +46,7 @@ func TestTheReadmeOfTheExampleIsTrue(t *testing.T) {
 	folder := filepath.Join(root, "examples", "journal-api")
 	require.NoError(t, os.MkdirAll(folder, 0o755))
 	require.NoError(t, os.Mkdir(filepath.Join(root, "bin"), 0o755))
-	require.NoError(t, os.Symlink(world.dermaga, filepath.Join(root, "bin", "dermaga")))
+	require.NoError(t, os.Symlink(world.Binary, filepath.Join(root, "bin", "dermaga")))
 	require.NoError(t, os.Symlink(world.api, filepath.Join(folder, "journal-api")))
 
 	slug := settle(ctx, t, 1).companies[0].slug
@@ -77,7 +77,7 @@ func shell(ctx context.Context, t *testing.T, dir string, script string) string 
 	t.Helper()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "DERMAGA_ADMIN_URL="+world.info.Admin, "DERMAGA_TOKEN="+world.info.Token)
+	cmd.Env = append(os.Environ(), "DERMAGA_ADMIN_URL="+world.Info.Admin, "DERMAGA_TOKEN="+world.Info.Token)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

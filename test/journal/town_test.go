@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -46,7 +47,7 @@ func settle(ctx context.Context, t *testing.T, n int) *town {
 		c := newCompany(int(settled.Add(1)))
 		tn.companies = append(tn.companies, c)
 		making.Go(func() error {
-			_, err := dermaga(ctx, "tenant", "create", c.slug, "--name", "PT "+c.slug, "--plan", "BUSINESS", "--json")
+			_, err := world.Run(ctx, "tenant", "create", c.slug, "--name", "PT "+c.slug, "--plan", "BUSINESS")
 			return err
 		})
 	}
@@ -121,7 +122,7 @@ func (tn *town) serve(ctx context.Context, t *testing.T, brokerURL string) strin
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := errors.Join(api.Signal(syscall.SIGTERM), api.Wait(ctx)); err != nil {
 			t.Errorf("the journal API did not end well: %v", err)

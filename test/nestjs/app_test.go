@@ -39,7 +39,7 @@ func built(t *testing.T) string {
 		packages := installed(t, func(pins []string, npmCI func(context.Context, string) error) string {
 			return dermagatest.InstalledFor(t, example, "test-nestjs", "app", nodeVersion(t), pins, npmCI)
 		})
-		dir := filepath.Join(dev.dir, "app")
+		dir := filepath.Join(dev.Dir, "app")
 		for _, folder := range []string{"src", "prisma"} {
 			require.NoError(t, os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(example, folder))))
 		}

@@ -71,7 +71,7 @@ func TestPrismaMigratesThroughTheBrokerAsOwnerAndTheApplicationUsesIt(t *testing
 	require.NoError(t, err)
 	require.Equal(t, http.StatusInternalServerError, got.status, "there is no table yet: %s", got.body)
 
-	url, err := login(ctx, "migrate", "--tenant", "demo", "--role", "owner")
+	url, err := dev.URL(ctx, "login", "create", "migrate", "--tenant", "demo", "--role", "owner")
 	require.NoError(t, err)
 	e := newEngine(t, url)
 	out, err := e.command(t, "deploy").CombinedOutput()
@@ -88,19 +88,19 @@ func TestPrismaMigratesThroughTheBrokerAsOwnerAndTheApplicationUsesIt(t *testing
 	require.Len(t, found, 1)
 
 	var applied, checksum int
-	conn := connect(t, around(dev.tenants[0].database))
+	conn := connect(t, dev.Around(dev.tenants[0].database))
 	require.NoError(t, conn.QueryRow(ctx, `SELECT count(finished_at), min(length(checksum)) FROM _prisma_migrations`).Scan(&applied, &checksum))
 	require.Equal(t, 2, applied)
 	require.Equal(t, 64, checksum)
 	var there bool
-	conn = connect(t, around(dev.tenants[1].database))
+	conn = connect(t, dev.Around(dev.tenants[1].database))
 	require.NoError(t, conn.QueryRow(ctx, `SELECT to_regclass('notes') IS NOT NULL`).Scan(&there))
 	require.False(t, there, "the other tenant was not asked")
 }
 
 func TestOwnerLoginChangesItsTenantOnly(t *testing.T) {
 	ctx := t.Context()
-	own, err := login(ctx, "schema", "--tenant", "pt-media-nusa", "--role", "owner")
+	own, err := dev.URL(ctx, "login", "create", "schema", "--tenant", "pt-media-nusa", "--role", "owner")
 	require.NoError(t, err)
 	conn := connect(t, own)
 	for _, sql := range []string{
@@ -125,7 +125,7 @@ func TestOwnerLoginChangesItsTenantOnly(t *testing.T) {
 		require.NoError(t, conn.QueryRow(ctx, ask, pgx.QueryExecModeSimpleProtocol).Scan(&owner)) // DISCARD takes prepared statements along
 		require.True(t, owner, sql)
 	}
-	_, err = login(ctx, "everywhere", "--service", "--grant", "all", "--role", "owner")
+	_, err = dev.URL(ctx, "login", "create", "everywhere", "--service", "--grant", "all", "--role", "owner")
 	require.ErrorContains(t, err, "a service login would own nothing")
 }
 
@@ -142,7 +142,7 @@ func TestFunctionOfAnOwnerIsKnownToTheApplicationsServersAtOnce(t *testing.T) {
 	require.Empty(t, seen(one)) // servers of the application's are there before the function
 	require.Empty(t, seen(other))
 
-	url, err := login(ctx, "functions", "--tenant", "pt-media-nusa", "--role", "owner")
+	url, err := dev.URL(ctx, "login", "create", "functions", "--tenant", "pt-media-nusa", "--role", "owner")
 	require.NoError(t, err)
 	_, err = connect(t, url).Exec(ctx, `CREATE FUNCTION act_as(actor text) RETURNS text LANGUAGE sql AS
 		$$ SELECT set_config('app.actor', actor, false) $$`)
@@ -157,10 +157,10 @@ func TestFunctionOfAnOwnerIsKnownToTheApplicationsServersAtOnce(t *testing.T) {
 
 // What a shadow database of `prisma migrate dev` gets.
 func TestMigrationsMakeAnEmptyDatabaseAnApplicationsOwn(t *testing.T) {
-	server := connect(t, around("postgres"))
+	server := connect(t, dev.Around("postgres"))
 	_, err := server.Exec(t.Context(), `CREATE DATABASE shadow`)
 	require.NoError(t, err)
-	conn := connect(t, around("shadow"))
+	conn := connect(t, dev.Around("shadow"))
 	for _, name := range []string{baseline, notes} {
 		sql, err := os.ReadFile(filepath.Join(example, "prisma/migrations", name, "migration.sql"))
 		require.NoError(t, err)

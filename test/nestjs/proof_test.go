@@ -32,14 +32,14 @@ func at(t *testing.T, address string) string {
 
 // The broker that is stopped is a second one over the same registry.
 func TestCheckFailsWhenTheBrokerIsStopped(t *testing.T) {
-	key, err := os.ReadFile(filepath.Join(dev.dir, "data/encryption.key"))
+	key, err := os.ReadFile(filepath.Join(dev.Dir, "data/encryption.key"))
 	require.NoError(t, err)
-	p, err := dermagatest.Start(dev.binary, []string{
-		"REGISTRY_DATABASE_URL=" + dev.RegistryURL, "ENCRYPTION_KEY=" + strings.TrimSpace(string(key)),
+	p, err := dermagatest.Start(dev.Binary, []string{
+		"REGISTRY_DATABASE_URL=" + dev.Info.RegistryURL, "ENCRYPTION_KEY=" + strings.TrimSpace(string(key)),
 	}, "serve", "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Kill()) })
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	said, err := p.Log.Await(ctx, "serving", nil)
 	require.NoError(t, err, p.Log.String())
@@ -109,7 +109,7 @@ func travel(ctx context.Context, client net.Conn, swaps map[string]string) error
 	if err != nil {
 		return err
 	}
-	server, err := net.DialTimeout("tcp", dev.Broker, 10*time.Second)
+	server, err := net.DialTimeout("tcp", dev.Info.Broker, 10*time.Second)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func TestEachTenantAnswersItsOwnRowsOnly(t *testing.T) {
 	require.NoError(t, ask.Wait())
 	require.NoError(t, a.check(t.Context()))
 	for _, tn := range dev.tenants {
-		conn := connect(t, around(tn.database))
+		conn := connect(t, dev.Around(tn.database))
 		var own, foreign int
 		const sql = `SELECT count(*) FILTER (WHERE name = $1), count(*) FILTER (WHERE name <> $1) FROM users`
 		require.NoError(t, conn.QueryRow(t.Context(), sql, tn.slug).Scan(&own, &foreign))
@@ -95,7 +95,7 @@ func TestEntryIsPostedAndOneThatDoesNotBalanceIsRefused(t *testing.T) {
 // periodYear is the year whose periods the tenant was made with.
 func periodYear(t *testing.T) (year string) {
 	t.Helper()
-	conn := connect(t, around(dev.tenants[0].database))
+	conn := connect(t, dev.Around(dev.tenants[0].database))
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT max(id)::text FROM fiscal_years`).Scan(&year))
 	return year
 }
@@ -126,10 +126,10 @@ func TestPathsAreTenantsOrSkipped(t *testing.T) {
 func TestSuspendedTenantIsLockedAndComesBack(t *testing.T) {
 	a := start(t, dev.url)
 	require.NoError(t, a.check(t.Context()))
-	_, err := dermaga(t.Context(), "tenant", "suspend", "demo", "--reason", "unpaid")
+	_, err := dev.Run(t.Context(), "tenant", "suspend", "demo", "--reason", "unpaid")
 	require.NoError(t, err)
 	resume := func(ctx context.Context) error {
-		_, err := dermaga(ctx, "tenant", "resume", "demo")
+		_, err := dev.Run(ctx, "tenant", "resume", "demo")
 		return err
 	}
 	t.Cleanup(func() { require.NoError(t, resume(context.Background())) })
@@ -146,7 +146,7 @@ func TestSuspendedTenantIsLockedAndComesBack(t *testing.T) {
 
 func TestMigratingTenantIsUnavailableForNow(t *testing.T) {
 	a := start(t, dev.url)
-	registry := connect(t, dev.RegistryURL)
+	registry := connect(t, dev.Info.RegistryURL)
 	set := func(status string) {
 		_, err := registry.Exec(context.Background(), `UPDATE dermaga.tenants SET status = $1::dermaga.tenant_status WHERE slug = 'demo'`, status)
 		require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestMigratingTenantIsUnavailableForNow(t *testing.T) {
 }
 
 func TestLimitOfClientsIsTooManyRequests(t *testing.T) {
-	narrow, err := login(t.Context(), "narrow", "--service", "--grant", "all", "--max-clients", "1")
+	narrow, err := dev.URL(t.Context(), "login", "create", "narrow", "--service", "--grant", "all", "--max-clients", "1")
 	require.NoError(t, err)
 	a := start(t, narrow)
 	conn, err := pgx.Connect(t.Context(), narrow+"demo")
