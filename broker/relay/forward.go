@@ -125,10 +125,17 @@ func (l *loop) unsettled(c *client, s *server, kind byte, msg []byte) bool {
 	return s.due.unsettled(string(name)) || st != nil && s.due.fresh(st) || s.due.frees(string(name), st)
 }
 
-// awaits has a text that frees prepared statements wait until it is known which of
-// them there are. It reports whether c has to.
+// awaits has a text that frees prepared statements, or all there is, wait until it is
+// known which of them there are, and what became of another such text before it in
+// its batch. It reports whether c has to.
 func (l *loop) awaits(c *client, s *server, text []byte, e effect) bool {
-	if e.command == 0 || c.mode == Session || s.due.none() {
+	switch {
+	case e.command == 0 || c.mode == Session:
+		return false
+	case c.batch.command.what != 0 && c.batch.silent: // what one frees, the other need not
+		l.settle(s)
+		return true
+	case s.due.none():
 		return false
 	}
 	if e.command&(wire.DeallocateAll|wire.DiscardAll) != 0 {
