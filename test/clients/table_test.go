@@ -1,9 +1,13 @@
 package clients_test
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // steps are the six things that each example does, by the line that it prints
@@ -111,4 +115,20 @@ func row(table, key string) string {
 		}
 	}
 	return ""
+}
+
+func TestATablesRowSaysWhereAClientStopped(t *testing.T) {
+	stopped := outcome{
+		name: "psql", version: "15 or newer", trustsAnyAddress: true, ended: errors.New("exit status 3"),
+		out:        "1 connected over TLS\n2 prepared a statement, ran it several times: PREPARE\n",
+		complaints: "a notice\nERROR:  permission denied | for you\nand more\n",
+	}
+	before := key("pgx") + "5.11.0 | ✓ |\n"
+	got := table([]outcome{stopped, {}}, before)
+	require.Contains(t, got, "\n| [psql](connecting.md#psql) 15 or newer | ✓ names, not IP addresses | ✓ PREPARE"+
+		` | ✗ ERROR:  permission denied \| for you | ✗ not reached | ✗ not reached | ✗ not reached |`+"\n")
+	require.Contains(t, got, before, "a client that was not run keeps its row")
+
+	stopped.complaints = ""
+	require.Equal(t, "✗ exit status 3", stopped.cell(2))
 }
