@@ -9,7 +9,10 @@ import (
 	"strings"
 )
 
-const command = "github.com/nusajournal/dermaga/cmd/dermaga"
+const (
+	module  = "github.com/nusajournal/dermaga"
+	command = module + "/cmd/dermaga"
+)
 
 // Build puts the command into the folder dir and returns where it is. With race
 // it finds its own data races, and is several times slower.
@@ -51,9 +54,15 @@ func lookAtSources(ctx context.Context) error {
 	return nil
 }
 
-// run runs the go command and returns what it prints.
+// run runs the go command in the module's folder, wherever the test's own module is,
+// and returns what it prints.
 func run(ctx context.Context, args ...string) (string, error) {
+	at, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
 	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = strings.TrimSpace(string(at))
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()
