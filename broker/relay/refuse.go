@@ -62,13 +62,15 @@ func (l *loop) refuseBind(c *client, s *server, msg []byte, at int, name []byte,
 	return true
 }
 
-// twice is PostgreSQL's answer to a Parse of a name that is taken; on the server it
-// is taken as as.
-func twice(name, as string) *refusal {
-	return &refusal{
-		Fields: wire.Fields{Severity: "ERROR", Code: "42P05", Message: fmt.Sprintf("prepared statement %q already exists", name)},
-		code:   "42P05", about: as,
-	}
+// parseTwice has a Parse of a name that is taken fail. PostgreSQL looks at the name
+// last, so the text goes to it under a name that is taken too, or will be, with
+// something behind it that fails.
+func (l *loop) parseTwice(s *server, name string, body []byte) {
+	const taken = prefix + "taken"
+	said := wire.Fields{Severity: "ERROR", Code: "42P05", Message: fmt.Sprintf("prepared statement %q already exists", name)}
+	s.due.push(owed{due: forOurs, instead: &refusal{Fields: said, code: "42P05", about: taken}})
+	s.due.push(owed{due: forError, instead: &refusal{Fields: said, code: "26000", about: nothing}})
+	l.instead(appendBind(appendParse(l.insert, taken, body), nothing))
 }
 
 // missing is PostgreSQL's answer to a name that it does not know as as.

@@ -78,9 +78,7 @@ func (l *loop) named(c *client, s *server, name string, body []byte, e effect) {
 			s.due.push(owed{due: forParse})
 			return // PostgreSQL knows it by the same name
 		}
-		l.ensure(s, st)
-		s.due.push(owed{due: forError, instead: twice(name, s.nameOf(st))})
-		l.instead(appendParse(l.insert, s.nameOf(st), body))
+		l.parseTwice(s, name, body)
 		return
 	}
 	st := l.intern(c, body, e)
@@ -434,6 +432,12 @@ func (l *loop) rename(msg []byte, at int, old []byte, name string, total int) {
 func appendParse(b []byte, name string, body []byte) []byte {
 	b, at := wire.Begin(b, wire.Parse)
 	return wire.End(append(wire.String(b, name), body...), at)
+}
+
+// appendBind binds a statement without parameters to the portal without a name.
+func appendBind(b []byte, name string) []byte {
+	b, at := wire.Begin(b, wire.Bind)
+	return wire.End(append(wire.String(wire.String(b, ""), name), 0, 0, 0, 0, 0, 0), at)
 }
 
 func appendClose(b []byte, name string) []byte {
