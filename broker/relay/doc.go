@@ -11,8 +11,8 @@
 // A connection's trip, and the order in which to read: relay.go (the door),
 // mailbox.go, loop.go (one turn), conn.go (a socket's two directions), client.go
 // (bytes from a client), attach.go and pool.go (finding a server), settings.go
-// (what the server must be told first), forward.go and due.go (bytes both ways,
-// and whose answer comes next), statements.go and shape.go (prepared ones, on
+// (what the server must be told first), forward.go, due.go and answer.go (bytes both
+// ways, and whose answer comes next), statements.go and shape.go (prepared ones, on
 // whatever server), command.go (DISCARD ALL and its kin), refuse.go (what a mode
 // does not allow), carry.go and routines.go (what a text may leave behind), audit.go
 // and pin.go (what it has left), release.go (may it go back?), chore.go (what a
