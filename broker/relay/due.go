@@ -48,7 +48,7 @@ type owed struct {
 	closes  bool              // a Close of st on the server
 	unnamed bool              // it makes the unnamed statement, or closes it
 	open    bool              // a mark: its batch was open
-	mine    bool              // client.unnamed before an unnamed Parse
+	mine    bool              // client.unnamed before an unnamed Parse, or a Query
 	before  *unnamedStatement // what it takes the place of, if that is not client.before
 }
 

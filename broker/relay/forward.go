@@ -258,18 +258,22 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 		return
 	}
 	c.pool.count.queries++
+	does := owed{due: forQuery}
 	apart := !c.batch.open
+	if !apart { // it may be skipped
+		does.before, does.mine = c.last.clone(), c.unnamed
+	}
 	c.batch, c.runs = batch{}, nil
 	// It destroys the unnamed statement, whoever made it.
 	c.unnamed = true
 	c.last.forget()
 	if f := l.denied(c, s, e); f != nil {
-		s.due.push(owed{due: forQuery, instead: f})
+		does.instead = f
+		s.due.push(does)
 		l.instead(wire.AppendQuery(l.insert, nothing))
 		return
 	}
 	l.effect(c, s, e)
-	does := owed{due: forQuery}
 	if text := l.deallocate(c, s, &does, body, e, apart); text != nil {
 		l.instead(wire.AppendQuery(l.insert, string(text)))
 	}
@@ -315,7 +319,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 		}
 		x := owed{due: forParse, unnamed: true, mine: c.unnamed}
 		if c.parsing {
-			x.before = &unnamedStatement{body: bytes.Clone(c.last.body), effect: c.last.effect}
+			x.before = c.last.clone()
 		} else {
 			c.last, c.before = c.before, c.last
 		}
@@ -405,10 +409,9 @@ func (l *loop) noteClose(c *client, s *server, body []byte) {
 			l.closed(c, s, string(name))
 			return
 		}
-		was := &unnamedStatement{body: bytes.Clone(c.last.body), effect: c.last.effect}
+		s.due.push(owed{due: forClose, before: c.last.clone()})
 		c.unnamed = true
 		c.last.forget()
-		s.due.push(owed{due: forClose, before: was})
 		return
 	}
 	s.due.push(owed{due: forClose})

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -239,6 +240,10 @@ type unnamedStatement struct {
 	effect
 }
 
+func (u *unnamedStatement) clone() *unnamedStatement {
+	return &unnamedStatement{body: bytes.Clone(u.body), effect: u.effect}
+}
+
 func (u *unnamedStatement) forget() { u.body, u.effect = u.body[:0], effect{} }
 
 // ensure prepares st on s, if s lacks it.
@@ -354,6 +359,9 @@ func (l *loop) void(s *server, x owed, own bool) {
 	switch x.due {
 	case forQuery:
 		l.undo(c, &x.command)
+		if x.before != nil {
+			c.last, c.unnamed = *x.before, x.mine
+		}
 	case forParse, forParsed:
 		if x.unnamed {
 			if x.before != nil {
