@@ -215,10 +215,11 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 		c.batch.open = true
 		l.noteParse(c, s, body, whole)
 	case wire.Bind:
-		c.batch.open, c.batch.silent = true, true
-		portal, _, ok := wire.Cut(body)
-		if ok {
+		if portal, _, ok := wire.Cut(body); ok {
 			l.noteUse(c, s, msg, wire.HeaderLen+len(portal)+1, total)
+		}
+		if !l.asked {
+			c.batch.open, c.batch.silent = true, true
 		}
 	case wire.Describe:
 		c.batch.open = true
