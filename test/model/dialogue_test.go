@@ -158,3 +158,27 @@ func (d *dialogue) closers() (list []message) {
 	}
 	return list
 }
+
+// harmless is list without an Execute of what a Query has left in the unnamed portal
+// of a transaction that has failed: PostgreSQL 18 reads freed memory there, and may
+// crash.
+func (d *dialogue) harmless(list []message) []message {
+	if d.status != wire.InFailed {
+		return list
+	}
+	list = slices.Clone(list)
+	bound := false
+	for i, m := range list {
+		switch x := m.FrontendMessage.(type) {
+		case *pgproto3.Bind:
+			bound = bound || x.DestinationPortal == ""
+		case *pgproto3.Sync:
+			bound = false
+		case *pgproto3.Execute:
+			if x.Portal == "" && !bound {
+				list[i] = execute("p", x.MaxRows)
+			}
+		}
+	}
+	return list
+}

@@ -47,6 +47,8 @@
 //     is asked by current_setting(…, true) and coalesce;
 //   - EXECUTE of a statement that was prepared in the protocol, and EXECUTE prepared in
 //     the protocol: PostgreSQL describes that by what it meant when it was parsed;
+//   - Execute of the unnamed portal that a failed Query has left in its transaction:
+//     PostgreSQL itself may crash;
 //   - a Sync between an Execute of COPY FROM and the end of its data, unless
 //     CopyInResponse has come: if the data is bad, nobody but PostgreSQL knows whether
 //     it has ignored that Sync.

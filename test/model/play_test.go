@@ -85,6 +85,7 @@ func (p *play) send(a *actor, x step) error {
 	if a.talk.copying && !x.vanish && !continues(list) {
 		list = append(a.talk.closers(), list...)
 	}
+	list = a.talk.harmless(list)
 	a.pinning = slices.ContainsFunc(list, func(m message) bool { return m.pins })
 	a.pins = a.pins || a.pinning
 	for _, m := range list {
