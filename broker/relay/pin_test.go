@@ -172,6 +172,20 @@ func TestTransactionModeWipesWhatCannotBeCarried(t *testing.T) {
 	require.Equal(t, 1, r.backends())
 }
 
+func TestTransactionModeKeepsNoStateWhileTheBrokerAsks(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.client(func(c *relay.Client) { c.Mode = relay.Transaction })
+	for range 20 {
+		for _, sql := range []string{
+			"create or replace function public.f() returns int language sql as 'select 1'; create temp table mine (x int)",
+			"set lock_timeout = '7s'; create temp table mine (x int)",
+		} { // the broker looks at the routines behind the first, and asks for the setting behind the second
+			_, err := a.Exec(t.Context(), sql).ReadAll()
+			require.NoError(t, err, "what the one before has made is gone")
+		}
+	}
+}
+
 func TestTransactionModeMayRefuseState(t *testing.T) {
 	r := newRig(t, 1)
 	r.target.Refuse = true

@@ -32,6 +32,9 @@ func (l *loop) release(s *server) {
 		return
 	}
 	p := s.pool
+	if c.mode != Auto && c.suspicious() { // what it does next is not for s as it is
+		c.fresh = true
+	}
 	switch {
 	case c.mode == Statement && s.status != wire.Idle: // a way to begin that was not foreseen
 		l.refuse(c, BlockRefused)
