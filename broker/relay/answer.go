@@ -129,6 +129,9 @@ func (l *loop) heed(s *server, kind byte, body []byte, ours bool) bool {
 	case wire.CopyIn, wire.CopyBoth:
 		more, goesOn, does := s.due.copyIn()
 		s.copyIn = more
+		if s.client != nil { // what its client waits for does not come before the end of the data
+			l.unstall(s.client)
+		}
 		if goesOn && s.client != nil {
 			s.client.batch, s.ignores = batch{open: true, command: does}, true
 		}

@@ -46,9 +46,11 @@ type owed struct {
 	settles bool              // a Close of nothing: what came before it in its batch has not failed
 	ours    bool              // a Describe of the broker's own
 	closes  bool              // a Close of st on the server
+	epoch   uint64            // … of that name
 	unnamed bool              // it makes the unnamed statement, or closes it
 	open    bool              // a mark: its batch was open
 	mine    bool              // client.unnamed before an unnamed Parse, or a Query
+	query   bool              // a Query: it destroys the unnamed statement
 	before  *unnamedStatement // what it takes the place of, if that is not client.before
 }
 
@@ -155,13 +157,24 @@ func (d *dues) unsettledUnnamed() bool {
 	found, before := false, false
 	for i := d.head; i < len(d.list); i++ {
 		switch x := &d.list[i]; {
-		case x.unnamed:
+		case x.unnamed || x.query && x.before != nil: // a Query that may be skipped
 			found, before = true, false
 		case x.ends() && found:
 			before = true
 		}
 	}
 	return before
+}
+
+// redefines is the oldest entry that says what the unnamed statement is; nil: there
+// is none.
+func (d *dues) redefines() *owed {
+	for i := d.head; i < len(d.list); i++ {
+		if x := &d.list[i]; x.query || x.due == forParse && x.unnamed {
+			return x
+		}
+	}
+	return nil
 }
 
 // next is the oldest entry, marks aside.

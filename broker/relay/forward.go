@@ -58,7 +58,7 @@ func (l *loop) forward(c *client, b []byte) {
 			c.stalled = true
 			break
 		}
-		if kind == wire.Query && c.batch.open && c.batch.silent && !s.skipping && c.mode != Session {
+		if (kind == wire.Query || kind == wire.FunctionCall) && c.batch.open && c.batch.silent && !s.skipping && c.mode != Session {
 			l.settle(s)
 		} else if !s.skipping || kind == wire.Sync {
 			l.note(c, s, kind, b[i:i+have], total)
@@ -92,9 +92,9 @@ func (l *loop) forward(c *client, b []byte) {
 	}
 }
 
-// settle finds out, before a Query in a batch that no Sync has ended, whether what
-// came before it has failed: then PostgreSQL skips the Query, which cannot be told
-// from its failing by itself. The answer to a Close of nothing comes behind theirs.
+// settle finds out, before a Query or FunctionCall in a batch that no Sync has ended,
+// whether what came before it has failed: then PostgreSQL skips it, which cannot be
+// told from its failing by itself. The answer to a Close of nothing comes behind theirs.
 func (l *loop) settle(s *server) {
 	l.insert = appendFlush(appendClose(l.insert, nothing))
 	s.due.push(owed{due: forOurs, settles: true})
@@ -199,10 +199,12 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 	case wire.FunctionCall:
 		l.noteCall(c, s, body)
 	case wire.Sync:
-		s.skipping = false
-		if !s.copyIn {
-			s.due.push(owed{due: forSync, command: c.batch.command})
+		if s.copyIn { // which PostgreSQL ignores, if the data is good
+			s.ignores = s.ignores || c.batch.open
+			return
 		}
+		s.skipping = false
+		s.due.push(owed{due: forSync, command: c.batch.command})
 		l.noteSync(c)
 	case wire.CopyDone, wire.CopyFail:
 		if s.copyIn {
@@ -259,7 +261,7 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 		return
 	}
 	c.pool.count.queries++
-	does := owed{due: forQuery}
+	does := owed{due: forQuery, query: true, command: c.batch.command}
 	apart := !c.batch.open
 	if !apart { // it may be skipped
 		does.before, does.mine = c.last.clone(), c.unnamed
@@ -285,8 +287,8 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 // noteCall looks at the function that a FunctionCall names by its oid. Those of the
 // database itself are not told apart.
 func (l *loop) noteCall(c *client, s *server, body []byte) {
+	s.due.push(owed{due: forQuery, command: c.batch.command})
 	c.batch = batch{}
-	s.due.push(owed{due: forQuery})
 	const firstOwn = 16384
 	oid := uint32(firstOwn)
 	if len(body) >= 4 {

@@ -46,7 +46,10 @@ const nothing = "dermaga"
 // after it has been bound.
 const maxUnnamed = 4 << 10
 
-func (s *server) nameOf(st *statement) string { return fmt.Sprintf("%s%d_%d", prefix, st.id, s.epoch) }
+func (s *server) nameOf(st *statement) string { return st.name(s.epoch) }
+
+// name is that of st on servers of that epoch.
+func (st *statement) name(epoch uint64) string { return fmt.Sprintf("%s%d_%d", prefix, st.id, epoch) }
 
 // intern finds or makes the statement of a Parse's body for c; e is what it does.
 func (l *loop) intern(c *client, body []byte, e effect) *statement {
@@ -308,14 +311,14 @@ func (l *loop) room(s *server) {
 // evict closes st on s.
 func (l *loop) evict(s *server, st *statement) {
 	l.insert = appendClose(l.insert, s.nameOf(st))
-	s.due.push(owed{due: forOurs, st: st, closes: true})
+	s.due.push(owed{due: forOurs, st: st, closes: true, epoch: s.epoch})
 	l.forget(s, st)
 }
 
-// spare is an evict that PostgreSQL has skipped.
-func (l *loop) spare(s *server, st *statement) {
-	if now, ok := l.statements[st.key]; ok && now != st { // prepared anew meanwhile, under another name
-		s.old = append(s.old, s.nameOf(st))
+// spare is an evict of a name of that epoch which PostgreSQL has skipped.
+func (l *loop) spare(s *server, st *statement, epoch uint64) {
+	if now, ok := l.statements[st.key]; ok && now != st || epoch != s.epoch { // prepared anew meanwhile, under another name
+		s.old = append(s.old, st.name(epoch))
 		return
 	}
 	l.statements[st.key] = st
@@ -360,19 +363,18 @@ func (l *loop) void(s *server, x owed, own bool) {
 	case forQuery:
 		l.undo(c, &x.command)
 		if x.before != nil {
-			c.last, c.unnamed = *x.before, x.mine
+			l.unnamedWas(s, x.before, x.mine)
 		}
 	case forParse, forParsed:
 		if x.unnamed {
-			if x.before != nil {
-				c.last = *x.before
-			} else {
-				c.last, c.before = c.before, c.last
+			was := x.before
+			if was == nil {
+				was = &c.before
 			}
 			if own { // PostgreSQL has forgotten the one before, too
-				c.last.forget()
+				was.forget()
 			}
-			c.parsing, c.unnamed = false, own || x.mine
+			l.unnamedWas(s, was, own || x.mine)
 			return
 		}
 		if x.due == forParse && !s.due.prepares(x.st) {
@@ -391,22 +393,46 @@ func (l *loop) void(s *server, x owed, own bool) {
 	case forOurs:
 		switch {
 		case x.unnamed:
-			c.unnamed = false
+			if next := s.due.redefines(); next != nil {
+				next.mine = false
+			} else {
+				c.unnamed = false
+			}
 		case x.closes:
-			l.spare(s, x.st)
+			l.spare(s, x.st, x.epoch)
 		case x.st != nil && !s.due.prepares(x.st):
 			l.forget(s, x.st)
 		}
 	case forClose:
 		if x.before != nil {
-			c.last, c.unnamed = *x.before, false
+			l.unnamedWas(s, x.before, false)
 		}
 		if _, taken := c.names[x.name]; x.st != nil && !taken {
+			if c.names == nil {
+				c.names = map[string]*statement{}
+			}
 			c.names[x.name] = x.st
 			l.use(x.st)
 			l.statements[x.st.key] = x.st
 		}
 	}
+}
+
+// unnamedWas undoes what has been noted of the unnamed statement of s's client: it is
+// was, and mine says whether s has it so. If a message behind those that are void has
+// changed it again, that is what the change takes the place of.
+func (l *loop) unnamedWas(s *server, was *unnamedStatement, mine bool) {
+	c := s.client
+	if next := s.due.redefines(); next != nil {
+		next.before, next.mine = was.clone(), mine
+		return
+	}
+	if was == &c.before {
+		c.last, c.before = c.before, c.last
+	} else {
+		c.last = *was
+	}
+	c.parsing, c.unnamed = false, mine
 }
 
 // unnameAll forgets the names of a client.

@@ -218,6 +218,8 @@ func (p *play) stuck() {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), p.patience)
 	defer stop()
+	pool := p.rig.Pool()
+	p.say("  pool: %d servers, %d idle, %d on their way, %d clients wait", pool.Servers, pool.Idle, pool.Dialing, pool.Waiting)
 	clients, err := p.rig.Relay().Clients(ctx)
 	p.say("  %d clients %v", len(clients), err)
 	for _, c := range clients {
