@@ -18,7 +18,8 @@ import (
 type Config struct {
 	// URL reaches the broker: postgresql://login:password@dermaga:6432/?sslmode=require.
 	// The slug takes the place of its database. pgxpool's own settings may stand in it
-	// (pool_max_conns=8).
+	// (pool_max_conns=8). Without sslmode pgx connects as with prefer: a refusal over
+	// TLS, and the broker's wait before it, are followed by a second try in clear.
 	URL string
 	// MaxTenants is how many tenants have a pool at the same time, 50 unless it is
 	// given. One more closes the pool that has not been used for the longest time, or
@@ -27,14 +28,16 @@ type Config struct {
 	// TTL closes a pool that nobody has used for so long, after 30 minutes unless it is
 	// given.
 	TTL time.Duration
-	// OpenTimeout bounds the first connection of a pool, 10 seconds unless it is given.
-	// A broker holds a connection for a tenant that is being migrated for up to its
-	// --migration-wait-timeout (30s).
+	// OpenTimeout bounds the first connection of a pool, 35 seconds unless it is given:
+	// a broker holds it while the tenant is migrated, for up to 30 seconds
+	// (--migration-wait-timeout), and says then that this is why. A context bounds the
+	// wait of a single Get.
 	OpenTimeout time.Duration
 	// PoolConfig may change what a pool is opened with. It sees the slug's settings
 	// after the defaults have been put in: at most 8 connections, none kept without
 	// use for more than a minute. The broker pools too, so that more connections here
-	// do not mean more at PostgreSQL.
+	// do not mean more at PostgreSQL. It is called before anybody knows whether there
+	// is such a tenant, by several goroutines.
 	PoolConfig func(slug string, c *pgxpool.Config)
 }
 
@@ -43,6 +46,9 @@ type Config struct {
 var (
 	// ErrInvalidSlug is in the chain when a slug cannot be one: nobody is asked.
 	ErrInvalidSlug = errors.New("not a slug")
+	// ErrOpenTimeout is in the chain when the first connection took longer than
+	// Config.OpenTimeout.
+	ErrOpenTimeout = errors.New("not connected in time")
 	// ErrClosed is what Get returns after Close.
 	ErrClosed = errors.New("the clients are closed")
 )
@@ -61,13 +67,16 @@ type Clients struct {
 
 // Open checks cfg and connects to nobody.
 func Open(cfg Config) (*Clients, error) {
+	if cfg.URL == "" { // pgx would take PGHOST and its kin, or this machine
+		return nil, errors.New("tenancy: the broker's URL is empty")
+	}
 	base, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, errors.New("tenancy: the broker's URL is not a connection URL") // err may quote its password
 	}
 	cfg.MaxTenants = cmp.Or(cfg.MaxTenants, 50)
 	cfg.TTL = cmp.Or(cfg.TTL, 30*time.Minute)
-	cfg.OpenTimeout = cmp.Or(cfg.OpenTimeout, 10*time.Second)
+	cfg.OpenTimeout = cmp.Or(cfg.OpenTimeout, 35*time.Second)
 	if cfg.MaxTenants < 1 || cfg.TTL < 0 || cfg.OpenTimeout < 0 {
 		return nil, errors.New("tenancy: MaxTenants, TTL and OpenTimeout must be positive")
 	}
@@ -114,48 +123,12 @@ func (c *Clients) take(name string) (*pool, error) {
 	}
 	p := c.pools.get(name)
 	if p == nil {
-		if len(c.pools.bySlug) >= c.cfg.MaxTenants {
-			c.drop(c.pools.first())
-		}
 		p = c.pools.add(name)
 		c.left.Add(1)
 		go c.open(p)
-		if c.sweep == nil {
-			c.sweep = time.AfterFunc(c.cfg.TTL, c.expire)
-		}
 	}
 	p.users++
 	return p, nil
-}
-
-// open makes p's pool and its first connection. On failure p is none of the open
-// pools any more, and the next Get tries again.
-func (c *Clients) open(p *pool) {
-	cfg := c.base.Copy()
-	cfg.ConnConfig.Database = p.slug
-	if c.cfg.PoolConfig != nil {
-		c.cfg.PoolConfig(p.slug, cfg)
-		cfg.ConnConfig.Database = p.slug
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.OpenTimeout)
-	defer cancel()
-	conns, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err == nil {
-		if err = conns.Ping(ctx); err != nil {
-			conns.Close()
-			conns = nil
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err != nil {
-		p.err = err
-		c.pools.remove(p)
-		c.left.Done()
-	}
-	p.conns = conns
-	close(p.opened)
-	c.closeUnused(p)
 }
 
 // release is one user of p less.
@@ -195,7 +168,7 @@ func (c *Clients) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next := c.cfg.TTL
-	for _, p := range c.pools.oldestFirst() {
+	for _, p := range c.pools.openOnes() {
 		if p.users > 0 {
 			continue
 		}
@@ -207,7 +180,7 @@ func (c *Clients) expire() {
 		next = min(next, left)
 	}
 	c.sweep = nil
-	if len(c.pools.bySlug) > 0 && !c.closed {
+	if c.pools.order.Len() > 0 && !c.closed {
 		c.sweep = time.AfterFunc(next, c.expire)
 	}
 }
@@ -229,7 +202,7 @@ func (c *Clients) Disconnect(name string) bool {
 func (c *Clients) DisconnectAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.pools.oldestFirst() {
+	for _, p := range c.pools.bySlug {
 		c.drop(p)
 	}
 }
@@ -259,7 +232,7 @@ func (c *Clients) Close(ctx context.Context) error {
 		c.sweep.Stop()
 		c.sweep = nil
 	}
-	for _, p := range c.pools.oldestFirst() {
+	for _, p := range c.pools.bySlug {
 		c.drop(p)
 	}
 	c.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -211,13 +212,14 @@ func TestWrongConfigurationIsRefusedWithoutItsPassword(t *testing.T) {
 	_, err := tenancy.Open(tenancy.Config{URL: "postgresql://u:hunter2@host:port/"})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "hunter2")
+	_, err = tenancy.Open(tenancy.Config{URL: os.Getenv("DERMAGA_URL_THAT_NOBODY_SET")})
+	require.ErrorContains(t, err, "URL is empty")
 	_, err = tenancy.Open(tenancy.Config{URL: harbour.url, MaxTenants: -1})
 	require.ErrorContains(t, err, "MaxTenants")
 }
 
 func TestWhatIsNoSlugIsNotAskedFor(t *testing.T) {
-	c, err := tenancy.Open(tenancy.Config{URL: "postgresql://u:p@127.0.0.1:1/"})
-	require.NoError(t, err)
+	c := open(t, func(c *tenancy.Config) { c.URL = "postgresql://u:p@127.0.0.1:1/" })
 	for _, name := range []string{"", "..", "../x", "PT-Satu", "a\x00b", "pt--satu", "-a", "admin", "postgres", strings.Repeat("a", 50), "pt satu", "ptśatu"} {
 		_, err := c.Get(t.Context(), name)
 		require.ErrorIs(t, err, tenancy.ErrInvalidSlug, "%q", name)

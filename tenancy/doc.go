@@ -7,10 +7,10 @@
 //	t := tenancy.FromContext(r.Context())
 //	rows, err := t.Pool().Query(r.Context(), "select code, name_id from accounts")
 //
-// The order to read the files in: clients.go (Open, Get, Stats, Close), pools.go
-// (which pools are open, and which one goes first), tenant.go (the handle),
-// middleware.go and source.go (from a request to a tenant), problem.go (what the
-// broker says, as HTTP).
+// The order to read the files in: clients.go (Open, Get, Stats, Close), opening.go
+// (a tenant's first connection), pools.go (which pools are open, and which one goes
+// first), tenant.go (the handle), middleware.go and source.go (from a request to a
+// tenant), problem.go (what the broker says, as HTTP).
 //
 // Who connects is a service login: one login for every slug that it has been
 // granted (dermaga login create NAME --service --grant all). Only to such a login

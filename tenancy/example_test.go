@@ -3,6 +3,7 @@ package tenancy_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -10,13 +11,14 @@ import (
 	"os"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/nusajournal/dermaga/tenancy"
 )
 
 // A service at /:tenantSlug/accounts, each company's own.
 func Example() {
-	clients, err := tenancy.Open(tenancy.Config{URL: os.Getenv("DERMAGA_URL")}) // postgresql://journal-api:…@dermaga:6432/
+	clients, err := tenancy.Open(tenancy.Config{URL: os.Getenv("DERMAGA_URL")}) // postgresql://journal-api:…@dermaga:6432/?sslmode=require
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -59,6 +61,48 @@ func ExampleClients_Get() {
 	if err := closePeriod(context.Background(), "pt-media-nusa"); err != nil {
 		log.Print(err)
 	}
+}
+
+// The same connections for what wants a *sql.DB: sqlc, sqlx, bun, gorm.
+func ExampleTenant_DB() {
+	accounts := func(w http.ResponseWriter, r *http.Request) {
+		db := tenancy.FromContext(r.Context()).DB()
+		var n int
+		if err := db.QueryRowContext(r.Context(), "select count(*) from accounts").Scan(&n); err != nil {
+			tenancy.WriteError(w, r, err)
+			return
+		}
+		fmt.Fprintln(w, n)
+	}
+	http.HandleFunc("GET /accounts/count", accounts)
+}
+
+// Companies at pt-media-nusa.example.com, with a log of the service's own.
+func ExampleFromHost() {
+	clients, err := tenancy.Open(tenancy.Config{URL: "postgresql://journal-api:secret@dermaga:6432/?sslmode=require"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	withTenant := clients.Middleware(
+		tenancy.FromHost("example.com"),
+		tenancy.Skip("GET /{$}", "/static/"),
+		tenancy.OnError(func(w http.ResponseWriter, r *http.Request, p *tenancy.Problem) {
+			fmt.Println(r.Host, p.Status, errors.Unwrap(p))
+			p.ServeHTTP(w, r)
+		}),
+	)
+	w := httptest.NewRecorder()
+	withTenant(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://pt--nusa.example.com/accounts", nil))
+	// Output: pt--nusa.example.com 404 not a slug: slug "pt--nusa" has --: two hyphens may not follow each other
+}
+
+// A query fails since its tenant has been suspended meanwhile.
+func ExampleWriteError() {
+	err := fmt.Errorf("read accounts: %w", &pgconn.PgError{Code: "57P01", Routine: "tenant_suspended"})
+	w := httptest.NewRecorder()
+	tenancy.WriteError(w, httptest.NewRequest(http.MethodGet, "/pt-media-nusa/accounts", nil), err)
+	fmt.Println(w.Code, w.Header().Get("Content-Type"), w.Body)
+	// Output: 423 application/problem+json {"title":"Tenant suspended","status":423}
 }
 
 // Which tenants this process is connected to, as the first version's getStats.

@@ -1,6 +1,9 @@
 package tenancy
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // An Option changes what Middleware does.
 type Option func(*middleware)
@@ -9,14 +12,14 @@ type middleware struct {
 	clients *Clients
 	source  source
 	strip   bool
-	skips   *http.ServeMux
+	skips   []*http.ServeMux // one for each pattern: within one they must not overlap
 	onError func(http.ResponseWriter, *http.Request, *Problem)
 }
 
 // alwaysSkipped need no tenant: who logs in or registers may not have one yet.
 var alwaysSkipped = []string{"/auth/login", "/auth/register", "/health"}
 
-// skipped marks the patterns of middleware.skips.
+// skipped is the handler of middleware.skips.
 type skipped struct{}
 
 func (skipped) ServeHTTP(http.ResponseWriter, *http.Request) {}
@@ -34,34 +37,37 @@ func FromHost(suffix string) Option { return func(m *middleware) { m.source = fr
 func FromHeader(name string) Option { return func(m *middleware) { m.source = fromHeader(name) } }
 
 // StripPrefix has the handler see the path without the slug, as http.StripPrefix
-// does. Without FromPath it does nothing.
+// does. A redirect to a path that the handler makes of it has no slug either, those
+// of http.ServeMux to a path with a slash at its end included. Without FromPath it
+// does nothing.
 func StripPrefix() Option { return func(m *middleware) { m.strip = true } }
 
 // Skip lets requests through without a tenant, beside those for /auth/login,
 // /auth/register and /health. Patterns are those of http.ServeMux: /metrics is that
-// path, /static/ all below it, "GET /{$}" the root when it is read.
+// path, /static/ all below it, "GET /{$}" the root when it is read. They may
+// overlap. What is no pattern panics, as it does in http.ServeMux.Handle.
 func Skip(patterns ...string) Option {
-	return func(m *middleware) {
-		for _, p := range patterns {
-			m.skips.Handle(p, skipped{})
-		}
+	skips := make([]*http.ServeMux, len(patterns))
+	for i, p := range patterns {
+		skips[i] = http.NewServeMux()
+		skips[i].Handle(p, skipped{})
 	}
+	return func(m *middleware) { m.skips = append(m.skips, skips...) }
 }
 
-// OnError answers instead of Problem.ServeHTTP, for a service with a form of its
-// own for errors.
+// OnError answers instead of WriteError, for a service with a form or a log of its
+// own for errors. The cause is behind errors.Unwrap.
 func OnError(answer func(w http.ResponseWriter, r *http.Request, p *Problem)) Option {
 	return func(m *middleware) { m.onError = answer }
 }
 
 // Middleware gives each request its tenant (FromContext) and releases it when the
 // handler returns, or answers with a problem. Whether the user of the request may
-// use that tenant is the service's to decide. A wrong pattern of Skip panics, as
-// http.ServeMux.Handle does.
+// use that tenant is the service's to decide.
 func (c *Clients) Middleware(opts ...Option) func(http.Handler) http.Handler {
 	m := &middleware{
-		clients: c, source: fromPath, skips: http.NewServeMux(),
-		onError: func(w http.ResponseWriter, r *http.Request, p *Problem) { p.ServeHTTP(w, r) },
+		clients: c, source: fromPath,
+		onError: func(w http.ResponseWriter, r *http.Request, p *Problem) { WriteError(w, r, p) },
 	}
 	Skip(alwaysSkipped...)(m)
 	for _, o := range opts {
@@ -73,9 +79,7 @@ func (c *Clients) Middleware(opts ...Option) func(http.Handler) http.Handler {
 }
 
 func (m *middleware) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	// What a mux would redirect, such as //health, is not skipped: the handlers may
-	// take it for something else.
-	if h, _ := m.skips.Handler(r); h == (skipped{}) {
+	if m.skipped(r) {
 		next.ServeHTTP(w, r)
 		return
 	}
@@ -94,4 +98,13 @@ func (m *middleware) serve(next http.Handler, w http.ResponseWriter, r *http.Req
 		r = rest
 	}
 	next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), t)))
+}
+
+// skipped reports whether r is to pass without a tenant. What a mux would redirect,
+// such as //health, is not: the handlers may take it for something else.
+func (m *middleware) skipped(r *http.Request) bool {
+	return slices.ContainsFunc(m.skips, func(mux *http.ServeMux) bool {
+		h, _ := mux.Handler(r)
+		return h == skipped{}
+	})
 }

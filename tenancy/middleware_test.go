@@ -98,6 +98,14 @@ func TestWhatIsNoTenantIsNotFound(t *testing.T) {
 	}
 }
 
+func TestPatternsMayOverlap(t *testing.T) {
+	h := open(t).Middleware(tenancy.Skip("/health", "/metrics"), tenancy.Skip("/metrics", "/{any}/logo", "/static/{file}"))(told)
+	for _, path := range []string{"/health", "/metrics", "/static/logo", "/pt-satu/logo"} {
+		require.Equal(t, "nobody at "+path, ask(h, path).Body.String())
+	}
+	require.Panics(t, func() { tenancy.Skip("no slash") })
+}
+
 // problem reads one, and makes sure that it tells nothing of how we are connected.
 func problem(t *testing.T, w *httptest.ResponseRecorder) (p tenancy.Problem) {
 	t.Helper()
@@ -131,13 +139,23 @@ func TestStatusOfTheTenantIsTheAnswer(t *testing.T) {
 	run("tenant", "resume", "pt-status")
 	require.Eventually(t, func() bool { return ask(h, "/pt-status").Code == http.StatusOK }, patience, 10*time.Millisecond)
 
-	setStatus(t, "pt-status", "MIGRATING")
-	c.DisconnectAll()
-	require.Eventually(t, func() bool { w = ask(h, "/pt-status"); return w.Code == http.StatusServiceUnavailable }, patience, 10*time.Millisecond)
-	require.Equal(t, "Tenant is being migrated", problem(t, w).Title)
-	require.Equal(t, "5", w.Header().Get("Retry-After"))
-	setStatus(t, "pt-status", "ACTIVE")
-	require.Eventually(t, func() bool { return ask(h, "/pt-status").Code == http.StatusOK }, patience, 10*time.Millisecond)
+	for _, passing := range []struct{ before, status, title string }{
+		{"ACTIVE", "MIGRATING", "Tenant is being migrated"},
+		{"SUSPENDED", "PROVISIONING", "Tenant is being made"},
+	} {
+		setStatus(t, "pt-status", passing.before)
+		setStatus(t, "pt-status", passing.status)
+		c.DisconnectAll()
+		require.Eventually(t, func() bool { w = ask(h, "/pt-status"); return w.Code == http.StatusServiceUnavailable }, patience, 10*time.Millisecond)
+		require.Equal(t, passing.title, problem(t, w).Title)
+		require.Equal(t, "5", w.Header().Get("Retry-After"))
+		setStatus(t, "pt-status", "ACTIVE")
+		require.Eventually(t, func() bool { return ask(h, "/pt-status").Code == http.StatusOK }, patience, 10*time.Millisecond)
+	}
+
+	run("tenant", "delete", "pt-status")
+	require.Eventually(t, func() bool { w = ask(h, "/pt-status"); return w.Code == http.StatusNotFound }, patience, 10*time.Millisecond)
+	require.Equal(t, "Tenant not found", problem(t, w).Title)
 }
 
 // setStatus changes the registry past the API: only a migration sets some of them.
@@ -160,6 +178,7 @@ func TestReasonsThatTheBrokerGives(t *testing.T) {
 		{pgconn.PgError{Code: "57P01"}, 503},
 		{pgconn.PgError{Code: "08006"}, 503},
 		{pgconn.PgError{Code: "57014"}, 504},
+		{pgconn.PgError{Code: "25P04"}, 504},
 		{pgconn.PgError{Code: "28P01"}, 500}, // the service's own password
 		{pgconn.PgError{Code: "3D000"}, 500}, // PostgreSQL's: the tenant is known
 		{pgconn.PgError{Code: "23505"}, 500}, // a query's: the handler should have looked
@@ -183,8 +202,7 @@ func TestLimitsAreTooManyRequests(t *testing.T) {
 }
 
 func TestBrokerThatIsAwayIsNotAvailable(t *testing.T) {
-	c, err := tenancy.Open(tenancy.Config{URL: "postgresql://u:hunter2@127.0.0.1:1/"})
-	require.NoError(t, err)
+	c := open(t, func(c *tenancy.Config) { c.URL = "postgresql://u:hunter2@127.0.0.1:1/" })
 	w := ask(c.Middleware()(told), "/pt-satu/x")
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	require.Equal(t, "5", w.Header().Get("Retry-After"))
@@ -193,9 +211,7 @@ func TestBrokerThatIsAwayIsNotAvailable(t *testing.T) {
 }
 
 func TestOwnFormOfErrors(t *testing.T) {
-	c, err := tenancy.Open(tenancy.Config{URL: "postgresql://u:p@127.0.0.1:1/"})
-	require.NoError(t, err)
-	h := c.Middleware(tenancy.OnError(func(w http.ResponseWriter, _ *http.Request, p *tenancy.Problem) {
+	h := open(t).Middleware(tenancy.OnError(func(w http.ResponseWriter, _ *http.Request, p *tenancy.Problem) {
 		w.WriteHeader(p.Status)
 		_, _ = io.WriteString(w, "no: "+p.Title)
 	}))(told)

@@ -3,7 +3,6 @@ package tenancy
 import (
 	"container/list"
 	"database/sql"
-	"maps"
 	"slices"
 	"time"
 
@@ -20,16 +19,17 @@ type pool struct {
 	db     *sql.DB       // over conns; nil: nobody has asked for it
 
 	users   int
-	used    time.Time // by the last of them
-	dropped bool      // it is to be closed when it has no users
-	place   *list.Element
+	used    time.Time     // by the last of them
+	dropped bool          // it is to be closed when it has no users
+	place   *list.Element // nil: it has none, since it is being opened or was dropped
 }
 
-// pools are those that are open or being opened. The one that was got last stands
-// last. A cache that evicts by itself would close pools that are in use.
+// pools are those that are open, each in its place, and those that are being opened,
+// without one. The one that was got last stands last. A cache that evicts by itself
+// would close pools that are in use.
 type pools struct {
 	bySlug map[string]*pool
-	order  *list.List // of *pool
+	order  *list.List // of *pool: the open ones
 }
 
 func newPools() pools { return pools{bySlug: map[string]*pool{}, order: list.New()} }
@@ -37,18 +37,21 @@ func newPools() pools { return pools{bySlug: map[string]*pool{}, order: list.New
 // get returns the slug's pool, nil if there is none, and moves it to the end.
 func (s *pools) get(slug string) *pool {
 	p := s.bySlug[slug]
-	if p != nil {
+	if p != nil && p.place != nil {
 		s.order.MoveToBack(p.place)
 	}
 	return p
 }
 
+// add makes a pool that is to be opened.
 func (s *pools) add(slug string) *pool {
 	p := &pool{slug: slug, opened: make(chan struct{}), used: time.Now()}
-	p.place = s.order.PushBack(p)
 	s.bySlug[slug] = p
 	return p
 }
+
+// place counts p, which has been opened, among the open ones.
+func (s *pools) place(p *pool) { p.place = s.order.PushBack(p) }
 
 // remove takes p out, if it is in.
 func (s *pools) remove(p *pool) {
@@ -56,21 +59,25 @@ func (s *pools) remove(p *pool) {
 		return
 	}
 	p.dropped = true
-	s.order.Remove(p.place)
 	delete(s.bySlug, p.slug)
+	if p.place != nil {
+		s.order.Remove(p.place)
+		p.place = nil
+	}
 }
 
 // first is the pool that makes room for another: of those without users, else of
 // all, the one that was got first.
 func (s *pools) first() *pool {
-	all := s.oldestFirst()
+	all := s.openOnes()
 	if i := slices.IndexFunc(all, func(p *pool) bool { return p.users == 0 }); i >= 0 {
 		return all[i]
 	}
 	return all[0]
 }
 
-func (s *pools) oldestFirst() []*pool {
+// openOnes are those with a place, the one that was got first first.
+func (s *pools) openOnes() []*pool {
 	all := make([]*pool, 0, s.order.Len())
 	for e := s.order.Front(); e != nil; e = e.Next() {
 		all = append(all, e.Value.(*pool))
@@ -78,9 +85,12 @@ func (s *pools) oldestFirst() []*pool {
 	return all
 }
 
-// slugs are in alphabetical order, and never nil: [] in JSON.
+// slugs of the open ones are in alphabetical order, and never nil: [] in JSON.
 func (s *pools) slugs() []string {
-	all := slices.AppendSeq([]string{}, maps.Keys(s.bySlug))
+	all := make([]string, 0, s.order.Len())
+	for _, p := range s.openOnes() {
+		all = append(all, p.slug)
+	}
 	slices.Sort(all)
 	return all
 }

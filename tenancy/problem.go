@@ -2,8 +2,11 @@ package tenancy
 
 import (
 	"context"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -55,8 +58,29 @@ func (p *Problem) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // WriteError answers with what err means, for a handler whose query has failed: a
 // tenant may be suspended while a request runs. What says nothing of the tenant
-// becomes 500; its words stay out of the answer.
-func WriteError(w http.ResponseWriter, r *http.Request, err error) { ProblemOf(err).ServeHTTP(w, r) }
+// becomes 500; its words stay out of the answer. From 500 on they are for slog's
+// default logger: a warning if it passes by itself, else an error.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	p := ProblemOf(err)
+	p.log(r)
+	p.ServeHTTP(w, r)
+}
+
+func (p *Problem) log(r *http.Request) {
+	ctx := r.Context()
+	if p.Status < http.StatusInternalServerError || errors.Is(ctx.Err(), context.Canceled) { // nobody is left to serve
+		return
+	}
+	level := slog.LevelError
+	if p.RetryAfter > 0 {
+		level = slog.LevelWarn
+	}
+	about := []any{"status", p.Status, "error", p.err}
+	if t := FromContext(ctx); t != nil {
+		about = append(about, "tenant", t.Slug())
+	}
+	slog.Log(ctx, level, "request_failed", about...)
+}
 
 // Reasons of the broker's, in the field Routine of an error (docs/errors.md).
 const (
@@ -65,6 +89,9 @@ const (
 	reasonProvisioning = "tenant_provisioning"
 	reasonMigrating    = "tenant_migrating"
 )
+
+// transactionTimeout is PostgreSQL 17's, and the broker's with any.
+const transactionTimeout = "25P04"
 
 const (
 	soon  = time.Second     // what a moment's load takes
@@ -77,7 +104,9 @@ const (
 // It never returns nil.
 func ProblemOf(err error) *Problem {
 	p := problemOf(err)
-	p.err = err
+	if p.err == nil {
+		p.err = err
+	}
 	return p
 }
 
@@ -96,12 +125,20 @@ func problemOf(err error) *Problem {
 		return ofBroker(said)
 	case errors.Is(err, ErrClosed):
 		return away("The service is shutting down.")
+	case errors.Is(err, ErrOpenTimeout):
+		return away("The database did not answer in time.")
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Problem{Status: http.StatusGatewayTimeout, Title: "Not in time", RetryAfter: later}
-	case errors.As(err, &connect), errors.As(err, &network):
+	case errors.As(err, &connect), errors.As(err, &network), lost(err):
 		return away("The database does not answer.")
 	}
 	return internal()
+}
+
+// lost reports whether the connection of a query had ended before its answer, as
+// when a broker dies. (io.EOF is none of pgx's: a handler has read a body.)
+func lost(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, driver.ErrBadConn)
 }
 
 // ofBroker is for what the broker has said, or PostgreSQL behind it.
@@ -121,7 +158,7 @@ func ofBroker(e *pgconn.PgError) *Problem {
 		return internal()
 	case e.Code == pgerrcode.TooManyConnections:
 		return &Problem{Status: http.StatusTooManyRequests, Title: "Too many connections", RetryAfter: soon}
-	case e.Code == pgerrcode.QueryCanceled, e.Code == pgerrcode.LockNotAvailable:
+	case e.Code == pgerrcode.QueryCanceled, e.Code == pgerrcode.LockNotAvailable, e.Code == transactionTimeout:
 		return &Problem{Status: http.StatusGatewayTimeout, Title: "Not in time", RetryAfter: soon}
 	case pgerrcode.IsConnectionException(e.Code), strings.HasPrefix(e.Code, "57P"):
 		return away("The database is not available for the moment.")
