@@ -186,7 +186,7 @@ func otherAddress(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			broker, err := net.Dial("tcp", dev.Broker)
+			broker, err := net.Dial("tcp", dev.Info.Broker)
 			if err != nil {
 				client.Close()
 				continue

@@ -84,7 +84,7 @@ func emptyDatabase(t *testing.T) string {
 func onPostgres(t *testing.T, sql string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // cleanups run after it was cancelled
-	conn, err := pgx.Connect(ctx, dev.ServerURL)
+	conn, err := pgx.Connect(ctx, dev.Info.ServerURL)
 	require.NoError(t, err)
 	defer conn.Close(ctx)
 	_, err = conn.Exec(ctx, sql)

@@ -67,10 +67,7 @@ func (tn tenant) around(t *testing.T) string {
 
 func onServer(t *testing.T, database string) string {
 	t.Helper()
-	u, err := url.Parse(dev.ServerURL)
-	require.NoError(t, err)
-	u.Path = "/" + database
-	return address(t, u.String(), "sslmode", "disable")
+	return address(t, dev.Around(database), "sslmode", "disable")
 }
 
 // address sets parameters of a connection string, given as names and values.
@@ -87,4 +84,4 @@ func address(t *testing.T, connection string, parameters ...string) string {
 }
 
 // certificate is the broker's own, which is its own authority in dev.
-func certificate() string { return filepath.Join(dev.data, "tls.crt") }
+func certificate() string { return filepath.Join(dev.Dir, "data", "tls.crt") }
