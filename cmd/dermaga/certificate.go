@@ -94,5 +94,8 @@ func selfSigned(certFile, keyFile string) error {
 	if err := writeSecret(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})); err != nil {
 		return err
 	}
-	return writeSecret(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))
+	if err := writeSecret(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})); err != nil {
+		return err
+	}
+	return os.Chmod(certFile, 0o644) // clients of other users check the broker by it
 }
