@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,8 +25,6 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = clients.Close(context.Background()) }()
-
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /accounts", func(w http.ResponseWriter, r *http.Request) {
 		t := tenancy.FromContext(r.Context())
@@ -40,7 +41,18 @@ func Example() {
 		_ = json.NewEncoder(w).Encode(codes)
 	})
 	withTenant := clients.Middleware(tenancy.StripPrefix(), tenancy.Skip("/metrics"))
-	log.Fatal(http.ListenAndServe("127.0.0.1:8080", withTenant(mux)))
+	server := &http.Server{Addr: "127.0.0.1:8080", Handler: withTenant(mux)}
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		defer stop()
+		log.Print(server.ListenAndServe())
+	}()
+	<-ctx.Done()
+	bounded, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_ = server.Shutdown(bounded) // the requests first,
+	_ = clients.Close(bounded)   // then their connections
 }
 
 // A job outside of any request gets its tenants by itself.

@@ -12,6 +12,9 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/nusajournal/dermaga/tenancy"
 )
@@ -28,7 +31,15 @@ func main() {
 	if !known {
 		log.Fatalf("there is no -framework %s here", *framework)
 	}
-	err = http.ListenAndServe(*listen, handler(clients))
-	_ = clients.Close(context.Background())
-	log.Fatal(err)
+	server := &http.Server{Addr: *listen, Handler: handler(clients)}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		defer stop()
+		log.Print(server.ListenAndServe())
+	}()
+	<-ctx.Done()
+	bounded, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_ = server.Shutdown(bounded) // the requests first,
+	_ = clients.Close(bounded)   // then their connections
 }

@@ -17,8 +17,9 @@ func TestModulesOfExamplesAreSound(t *testing.T) {
 	for _, module := range modules {
 		dir := filepath.Dir(module)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			for _, sources := range []string{dir, "../../tenancy", "../../broker", "../../migrations"} {
-				lookAt(t, sources)
+			lookAt(t, dir)
+			for _, sources := range []string{"admin", "broker", "cmd", "internal", "migrations", "registry", "tenancy", "go.mod"} {
+				lookAt(t, filepath.Join("../..", sources))
 			}
 			for _, args := range [][]string{
 				{"vet", "./..."},
