@@ -157,7 +157,7 @@ func (d *dues) unsettledUnnamed() bool {
 	found, before := false, false
 	for i := d.head; i < len(d.list); i++ {
 		switch x := &d.list[i]; {
-		case x.unnamed || x.query && x.before != nil: // a Query that may be skipped
+		case x.unnamed || x.before != nil: // also a Close of it, and a Query that may be skipped
 			found, before = true, false
 		case x.ends() && found:
 			before = true
@@ -215,8 +215,7 @@ func (d *dues) ready(open bool) (x owed, ok bool) {
 	return x, ok
 }
 
-// complete takes the entry that a ParseComplete or CloseComplete answers. Where
-// statements pass by unseen, as in session mode, there is none.
+// complete takes the entry that a ParseComplete or CloseComplete answers.
 func (d *dues) complete() (x owed, ok bool) {
 	i := d.head
 	for i < len(d.list) && d.list[i].due == copyEnd {

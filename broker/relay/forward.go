@@ -58,7 +58,7 @@ func (l *loop) forward(c *client, b []byte) {
 			c.stalled = true
 			break
 		}
-		if (kind == wire.Query || kind == wire.FunctionCall) && c.batch.open && c.batch.silent && !s.skipping && c.mode != Session {
+		if (kind == wire.Query || kind == wire.FunctionCall) && c.batch.open && c.batch.silent && !s.skipping {
 			l.settle(s)
 		} else if !s.skipping || kind == wire.Sync {
 			l.note(c, s, kind, b[i:i+have], total)
@@ -263,7 +263,7 @@ func (l *loop) noteQuery(c *client, s *server, body []byte, whole bool) {
 	c.pool.count.queries++
 	does := owed{due: forQuery, query: true, command: c.batch.command}
 	apart := !c.batch.open
-	if !apart { // it may be skipped
+	if !apart && c.mode != Session { // it may be skipped
 		does.before, does.mine = c.last.clone(), c.unnamed
 	}
 	c.batch, c.runs = batch{}, nil
@@ -314,6 +314,7 @@ func (l *loop) noteParse(c *client, s *server, body []byte, whole bool) {
 	case c.mode == Session:
 		l.effect(c, s, e)
 		c.discards = c.discards || e.command&wire.DiscardAll != 0
+		s.due.push(owed{due: forParse})
 	case len(name) == 0 && whole && l.awaits(c, s, text(rest), e):
 	case len(name) == 0:
 		if c.batch.silent { // when this is answered, an error can only be the Parse's own
@@ -403,10 +404,7 @@ func (l *loop) noteUse(c *client, s *server, msg []byte, at, total int) {
 
 // noteClose looks at what a Close names.
 func (l *loop) noteClose(c *client, s *server, body []byte) {
-	if c.mode == Session {
-		return
-	}
-	if len(body) > 0 && body[0] == 'S' {
+	if c.mode != Session && len(body) > 0 && body[0] == 'S' {
 		name, _, _ := wire.Cut(body[1:])
 		if len(name) > 0 {
 			l.closed(c, s, string(name))
