@@ -17,8 +17,7 @@ import (
 
 // patience is how long an answer that must come may take. PostgreSQL needs a
 // millisecond, a new server some ten, and either seconds where the machine has too much
-// to do. While a failure is made shorter there is less
-// time for each try.
+// to do. While a failure is made shorter there is less time for each try.
 const (
 	patience     = 25 * time.Second
 	lessPatience = 2 * time.Second
