@@ -105,7 +105,7 @@ func (c *Clients) Get(ctx context.Context, name string) (*Tenant, error) {
 	case <-p.opened:
 	case <-ctx.Done():
 		c.release(p)
-		return nil, fmt.Errorf("wait for tenant %s: %w", name, context.Cause(ctx))
+		return nil, fmt.Errorf("wait for tenant %s: %w", name, ctx.Err()) // as of a query: ProblemOf knows no causes
 	}
 	if p.err != nil {
 		c.release(p)

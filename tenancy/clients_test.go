@@ -3,7 +3,9 @@ package tenancy_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -154,6 +156,10 @@ func TestSlowTenantDelaysNobodyElse(t *testing.T) {
 	require.NoError(t, err)
 	cancel()
 	require.ErrorIs(t, <-slow, context.Canceled, "nobody has to wait")
+	bounded, end := context.WithTimeoutCause(t.Context(), time.Millisecond, io.EOF)
+	defer end()
+	_, err = c.Get(bounded, "pt-satu")
+	require.Equal(t, http.StatusGatewayTimeout, tenancy.ProblemOf(err).Status, "whatever the cause is called")
 	close(gate)
 	_, err = database(t.Context(), get(t, c, "pt-satu"))
 	require.NoError(t, err, "whoever gave up has not spoilt it")
