@@ -410,7 +410,7 @@ func (l *loop) noteClose(c *client, s *server, body []byte) {
 			l.closed(c, s, string(name))
 			return
 		}
-		s.due.push(owed{due: forClose, before: c.last.clone()})
+		s.due.push(owed{due: forClose, before: c.last.clone(), mine: c.unnamed})
 		c.unnamed = true
 		c.last.forget()
 		return

@@ -405,7 +405,7 @@ func (l *loop) void(s *server, x owed, own bool) {
 		}
 	case forClose:
 		if x.before != nil {
-			l.unnamedWas(s, x.before, false)
+			l.unnamedWas(s, x.before, x.mine)
 		}
 		if _, taken := c.names[x.name]; x.st != nil && !taken {
 			if c.names == nil {

@@ -128,7 +128,12 @@ func (tn *town) serve(ctx context.Context, t *testing.T, brokerURL string) strin
 			t.Errorf("the journal API did not end well: %v", err)
 		}
 		if t.Failed() {
-			t.Logf("the last that the journal API said:\n%s", api.Log.Tail(40))
+			for line := range strings.Lines(api.Log.String()) {
+				if strings.Contains(line, `"level":"ERROR"`) {
+					t.Log("the journal API: ", line)
+				}
+			}
+			t.Logf("the last that it said:\n%s", api.Log.Tail(20))
 		}
 	})
 	line, err := api.Log.Await(ctx, "serving", nil)
