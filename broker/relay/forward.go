@@ -220,9 +220,8 @@ func (l *loop) note(c *client, s *server, kind byte, msg []byte, total int) {
 		if portal, _, ok := wire.Cut(body); ok {
 			l.noteUse(c, s, msg, wire.HeaderLen+len(portal)+1, total)
 		}
-		if !l.asked {
-			c.batch.open, c.batch.silent = true, true
-		}
+		c.batch.open = true // also while it waits: what was sent for its sake has no Sync yet
+		c.batch.silent = c.batch.silent || !l.asked
 	case wire.Describe:
 		c.batch.open = true
 		if len(body) > 0 && body[0] == 'S' {
