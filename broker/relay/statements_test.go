@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
@@ -329,6 +330,23 @@ func TestStatementWhoseColumnsHaveChangedIsRefusedOnEveryServer(t *testing.T) {
 		one(t, b, "alter table t drop column b")
 		require.Equal(t, "1", one(t, b, "select count(*) from t"))
 	}
+}
+
+func TestServerStaysWithAClientThatWaitsInTheMiddleOfABatch(t *testing.T) {
+	r := newRig(t, 2)
+	a, b, c := r.seat(), r.client(), r.client()
+	speak(t, a, 1, parse("s", "select 1"), &pgproto3.Describe{ObjectType: 'S', Name: "s"}, sync_)
+	one(t, b, "begin") // there; a's next server has to be told of s first, and a waits
+	speak(t, a, 1, &pgproto3.Query{String: "begin"})
+	begun := make(chan error)
+	go func() { // an error inside of a transaction, also of a's
+		_, err := c.Exec(context.Background(), "begin isolation level repeatable read").ReadAll()
+		begun <- err
+	}()
+	require.Eventually(t, func() bool { return r.stats().Waiting == 1 }, wait, time.Millisecond)
+	got := speak(t, a, 2, append([]pgproto3.FrontendMessage{&pgproto3.Query{String: "commit"}}, run("s")...)...)
+	require.Equal(t, append([]string{"CommandComplete", "ready I"}, oneResult...), got)
+	require.NoError(t, <-begun)
 }
 
 func TestDescribedStatementFollowsItsClient(t *testing.T) {
