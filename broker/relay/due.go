@@ -49,7 +49,7 @@ type owed struct {
 	epoch   uint64            // … of that name
 	unnamed bool              // it makes the unnamed statement, or closes it
 	open    bool              // a mark: its batch was open
-	mine    bool              // client.unnamed before an unnamed Parse, or a Query
+	mine    bool              // client.unnamed before an unnamed Parse or Close, or a Query
 	query   bool              // a Query: it destroys the unnamed statement
 	before  *unnamedStatement // what it takes the place of, if that is not client.before
 }
@@ -76,17 +76,28 @@ type dues struct {
 
 func (d *dues) push(x owed) { d.list = append(d.list, x) }
 
-// fresh reports whether st was sent to be prepared, and the answer has not come: a
-// later batch must not rely on it.
+// fresh reports whether an earlier batch prepares st on the server, or closes it
+// there, and has not been answered: the present one must not rely on it.
 func (d *dues) fresh(st *statement) bool {
-	return d.before(func(x *owed) bool { return x.st == st && (x.due == forParse || x.due == forOurs) })
+	return d.before(func(x *owed) bool { return x.concerns(st) })
 }
 
 // prepares reports whether st was sent to be prepared, and the answer has not come.
 func (d *dues) prepares(st *statement) bool {
-	return slices.ContainsFunc(d.list[d.head:], func(x owed) bool {
-		return x.st == st && (x.due == forParse || x.due == forOurs && !x.closes)
-	})
+	for i := d.head; i < len(d.list); i++ {
+		if d.list[i].makes(st) {
+			return true
+		}
+	}
+	return false
+}
+
+// concerns reports whether x is a Parse of st, or a Close of it on the server.
+func (x *owed) concerns(st *statement) bool { return x.makes(st) || x.closes && x.st == st }
+
+// makes reports whether x is a Parse of st.
+func (x *owed) makes(st *statement) bool {
+	return x.st == st && (x.due == forParse || x.due == forOurs && !x.closes)
 }
 
 // command is that of the oldest entry that ends with a ReadyForQuery; nil: there is
@@ -116,10 +127,10 @@ func (d *dues) asked() bool {
 	return d.head < len(d.list) && (d.list[d.head].due == forAsk || d.list[d.head].due == forScan)
 }
 
-// unsettled reports whether a batch before the present one has yet to tell what
-// name is: if it fails, its Parse or Close of it has not been.
-func (d *dues) unsettled(name string) bool {
-	return d.before(func(x *owed) bool { return x.name != "" && x.name == name })
+// unsettled reports whether a batch before the present one has yet to tell what name
+// is, which may be st: if it fails, its Parse or Close of either has not been.
+func (d *dues) unsettled(name string, st *statement) bool {
+	return d.before(func(x *owed) bool { return x.name != "" && x.name == name || st != nil && x.concerns(st) })
 }
 
 // unsettledAny is that for all names.

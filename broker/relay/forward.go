@@ -122,7 +122,7 @@ func (l *loop) unsettled(c *client, s *server, kind byte, msg []byte) bool {
 		return kind != wire.Parse && s.due.unsettledUnnamed()
 	}
 	st := c.names[string(name)]
-	return s.due.unsettled(string(name)) || st != nil && s.due.fresh(st) || s.due.frees(string(name), st)
+	return s.due.unsettled(string(name), st) || s.due.frees(string(name), st)
 }
 
 // awaits has a text that frees prepared statements, or all there is, wait until it is
@@ -143,8 +143,7 @@ func (l *loop) awaits(c *client, s *server, text []byte, e effect) bool {
 	}
 	if e.command&wire.Deallocate != 0 {
 		wire.Commands(text, c.backslash(), func(name string) (string, bool) {
-			st := c.names[name]
-			l.asked = l.asked || s.due.unsettled(name) || st != nil && s.due.fresh(st)
+			l.asked = l.asked || s.due.unsettled(name, c.names[name])
 			return "", false
 		})
 	}
