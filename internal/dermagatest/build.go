@@ -3,6 +3,7 @@ package dermagatest
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,24 @@ func lookAtSources(ctx context.Context) error {
 		if err == nil && info.IsDir() {
 			_, err = os.ReadDir(path) // the files in it are noted with it
 		}
+		if err != nil {
+			return fmt.Errorf("look at the sources: %w", err)
+		}
+	}
+	return nil
+}
+
+// LookAt looks at every file below the folders. go test takes note of that, and does
+// not answer from its cache after one has changed; what a command that the test runs
+// reads it does not see.
+func LookAt(folders ...string) error {
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("look at the sources: %w", err)
 		}

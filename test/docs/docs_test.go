@@ -1,15 +1,13 @@
 package docs_test
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nusajournal/dermaga/internal/dermagatest"
 	"github.com/nusajournal/dermaga/internal/pgtest"
 )
 
@@ -18,25 +16,10 @@ import (
 var binaries string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("/tmp", "dermaga-docs-bin-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err == nil {
-		var said []byte
-		if said, err = exec.Command("make", "-C", root, "build", "OUT="+filepath.Join(dir, "dermaga")).CombinedOutput(); err != nil {
-			err = fmt.Errorf("make build: %w\n%s", err, said)
-		}
-	}
-	code := 1
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "test/docs:", err)
-	} else {
+	dermagatest.MainWithRelease("test/docs", root, func(dir string) int {
 		binaries = dir
-		code = pgtest.Run(m)
-	}
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+		return pgtest.Run(m)
+	})
 }
 
 // paths are the documents whose commands are executed.

@@ -45,7 +45,9 @@ func newWorld(t *testing.T, kind string) *world {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	w := &world{t: t, dir: dir, ports: map[string]string{}}
 	for _, p := range shown {
-		w.ports[p] = freePort(t)
+		_, port, err := net.SplitHostPort(dermagatest.FreeAddress(t))
+		require.NoError(t, err)
+		w.ports[p] = port
 	}
 	w.env = append(slices.DeleteFunc(dermagatest.Environ(), ofDermaga),
 		"PATH="+binaries+":"+os.Getenv("PATH"), "DERMAGA_DATA="+filepath.Join(dir, "data"), "PSQLRC=/dev/null", "PAGER=cat", "LC_ALL=C.UTF-8", "TZ=UTC",
@@ -69,16 +71,6 @@ func ofDermaga(variable string) bool {
 	return strings.HasPrefix(name, "DERMAGA_") || slices.Contains([]string{
 		"REGISTRY_DATABASE_URL", "DATABASE_URL", "ENCRYPTION_KEY", "TENANT_DB_HOST", "TENANT_DB_PORT", "MAX_CONNECTIONS", "CONNECTION_TTL",
 	}, name)
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	require.NoError(t, err)
-	return port
 }
 
 // command is s as a process of this world. What it exports is there for the next.

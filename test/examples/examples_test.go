@@ -1,13 +1,13 @@
 package examples_test
 
 import (
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nusajournal/dermaga/internal/dermagatest"
 )
 
 func TestModulesOfExamplesAreSound(t *testing.T) {
@@ -17,9 +17,9 @@ func TestModulesOfExamplesAreSound(t *testing.T) {
 	for _, module := range modules {
 		dir := filepath.Dir(module)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			lookAt(t, dir)
+			require.NoError(t, dermagatest.LookAt(dir))
 			for _, sources := range []string{"admin", "broker", "cmd", "internal", "migrations", "registry", "tenancy", "go.mod"} {
-				lookAt(t, filepath.Join("../..", sources))
+				require.NoError(t, dermagatest.LookAt(filepath.Join("../..", sources)))
 			}
 			for _, args := range [][]string{
 				{"vet", "./..."},
@@ -33,16 +33,4 @@ func TestModulesOfExamplesAreSound(t *testing.T) {
 			}
 		})
 	}
-}
-
-// lookAt looks at every file, so that go test does not answer from its cache after
-// one has changed.
-func lookAt(t *testing.T, dir string) {
-	t.Helper()
-	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err == nil {
-			_, err = os.Stat(path)
-		}
-		return err
-	}))
 }

@@ -3,8 +3,6 @@ package journal_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -32,19 +30,10 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// buildExample builds the API as its README says. go test takes note of the files
-// that are looked at, and does not answer from its cache after one has changed.
+// buildExample builds the API as its README says.
 func buildExample(ctx context.Context) error {
-	for _, sources := range []string{example, "../../tenancy"} {
-		err := filepath.WalkDir(sources, func(path string, _ fs.DirEntry, err error) error {
-			if err == nil {
-				_, err = os.Stat(path)
-			}
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("look at the sources: %w", err)
-		}
+	if err := dermagatest.LookAt(example, "../../tenancy"); err != nil {
+		return err
 	}
 	world.api = filepath.Join(world.Dir, "journal-api")
 	build := exec.CommandContext(ctx, "go", "build", "-race", "-o", world.api, ".")

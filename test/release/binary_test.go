@@ -65,7 +65,7 @@ func TestItRunsWithNothingAround(t *testing.T) {
 	}
 	server, err := url.Parse(pgtest.URL(t))
 	require.NoError(t, err)
-	admin := freeAddress(t)
+	admin := dermagatest.FreeAddress(t)
 	notify, told := listenAsSystemd(t)
 	env := []string{
 		"REGISTRY_DATABASE_URL=" + pgtest.Database(t), "DATABASE_URL=" + server.String(),
@@ -129,13 +129,4 @@ func listenAsSystemd(t *testing.T) (name string, told func() string) {
 		require.NoError(t, err)
 		return string(b[:n])
 	}
-}
-
-// freeAddress is one that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
 }
