@@ -25,6 +25,7 @@ import (
 	"github.com/nusajournal/dermaga/examples/journal-api/ledger"
 	"github.com/nusajournal/dermaga/examples/journal-api/service"
 	"github.com/nusajournal/dermaga/examples/journal-api/session"
+	"github.com/nusajournal/dermaga/internal/dermagatest"
 	"github.com/nusajournal/dermaga/internal/pgtest"
 	"github.com/nusajournal/dermaga/migrations"
 	"github.com/nusajournal/dermaga/tenancy"
@@ -52,7 +53,7 @@ var hash = sync.OnceValues(func() (h session.Hash, err error) {
 type site struct {
 	*httptest.Server
 	slug string
-	log  *bytes.Buffer
+	log  *dermagatest.Log
 	pool *pgxpool.Pool
 }
 
@@ -95,26 +96,15 @@ func open(t *testing.T) *site {
 		}
 	}})
 	require.NoError(t, err)
-	s := &site{slug: slug, log: &bytes.Buffer{}, pool: pool}
+	s := &site{slug: slug, log: &dermagatest.Log{}, pool: pool}
 	s.Server = httptest.NewServer(service.Handler(service.Config{
-		Tenants: clients, Users: users, Tokens: tokens, Version: "test", Log: slog.New(slog.NewTextHandler(&locked{w: s.log}, nil)),
+		Tenants: clients, Users: users, Tokens: tokens, Version: "test", Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}))
 	t.Cleanup(func() {
 		s.Close()
 		require.NoError(t, clients.Close(context.Background()))
 	})
 	return s
-}
-
-type locked struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
 }
 
 // An agent is a program with a token, or a browser with a cookie.

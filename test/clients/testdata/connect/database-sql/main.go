@@ -1,3 +1,4 @@
+// Command database-sql does with database/sql what docs/connecting.md tells of every client.
 package main
 
 import (

@@ -1,3 +1,4 @@
+// Command pgx does with pgx what docs/connecting.md tells of every client.
 package main
 
 import (
